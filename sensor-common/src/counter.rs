@@ -90,6 +90,12 @@ counters! {
     DroppedOutbound = "dropped_smb_to_internet",
     /// SYNs that were dropped because of the rule `external-access-windows-networking`.
     DroppedInbound = "dropped_external_access",
+    /// Packets of a blocked host, network or pair; a block that is no dry run drops them.
+    WouldDropBlocked = "would_drop_block",
+    /// Packets that were dropped because of a block.
+    DroppedBlocked = "dropped_block",
+    /// Packets within a connection that were dropped because of a block: flows keep what passed.
+    Blocked = "blocked",
 }
 
 impl Counter {
@@ -110,6 +116,7 @@ impl Counter {
         Counter::ExemptDestination,
         Counter::ShortTransport,
         Counter::NoSlot,
+        Counter::Blocked,
     ];
 
     /// Packets that could not be tested for a port.
@@ -131,12 +138,14 @@ impl Counter {
         Counter::LostPayload,
     ];
 
-    /// What enforcement did, or would do.
+    /// What enforcement and blocks did, or would do.
     pub const ENFORCEMENT: &'static [Counter] = &[
         Counter::WouldDropOutbound,
         Counter::WouldDropInbound,
         Counter::DroppedOutbound,
         Counter::DroppedInbound,
+        Counter::WouldDropBlocked,
+        Counter::DroppedBlocked,
     ];
 }
 

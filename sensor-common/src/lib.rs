@@ -2,13 +2,14 @@
 //!
 //! Two halves, both `no_std` and free of pointers and clocks:
 //!
-//! * the ABI: [`slot`] (flow slots and the records made of them), [`counter`], [`settings`], [`prefix`], [`topbits`],
+//! * the ABI: [`slot`] (flow slots and the records made of them), [`counter`], [`settings`], [`prefix`], [`block`], [`topbits`],
 //!   and [`owner`] (who opened a connection);
 //! * the packet path as pure code: [`bytes`] → [`headers`] → [`service`](settings::Services), [`smb`] or [`http`] → [`classify`] →
 //!   [`flow`], combined in [`path`] behind [`fast_path`]. It is generic over the source of bytes, prefixes, slots and
 //!   records, so the same lines run in the kernel and on the host.
 #![cfg_attr(not(test), no_std)]
 
+pub mod block;
 pub mod bytes;
 pub mod classify;
 pub mod counter;

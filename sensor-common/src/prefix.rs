@@ -35,6 +35,9 @@ impl PrefixFlags {
     /// As a server, likewise.
     pub const MAYBE_EXEMPT_DESTINATION: Self = Self(1 << 6);
 
+    /// A block may concern it: its packets are looked up.
+    pub const BLOCKED: Self = Self(1 << 7);
+
     /// The same flags with the number of the exemption to count ([`EXEMPTION_COUNTERS`]), in place of the client's pairs: a client that is
     /// [`EXEMPT_SOURCE`](Self::EXEMPT_SOURCE) needs no pair.
     #[must_use]

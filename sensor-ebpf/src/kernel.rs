@@ -8,6 +8,7 @@ use aya_ebpf::{
     maps::{lpm_trie::Key, ring_buf::RingBufEntry},
 };
 use sensor_common::{
+    block::BlockEntry,
     counter::Counter,
     headers::Address,
     path::{Environment, Kept},
@@ -21,11 +22,11 @@ use sensor_common::{
 
 use crate::{
     maps::{
-        BLOCKS_V6, CLOCK, COUNTERS, ENFORCEMENT, EXEMPTED, LEAVES_V4, OPAQUE_ZERO, PIECE_BUFFER, PREFIXES_V4,
-        PREFIXES_V6, QUIC_FLOWS, QUIC_INITIALS, RECORDS, SETTINGS, SLOTS, TABLES_V4, TCP_PORTS, TOPS_V6,
-        UDP_PORTS, VIEW,
+        BLOCK_PACKETS, BLOCKING, BLOCKS, BLOCKS_V6, CLOCK, COUNTERS, ENFORCEMENT, EXEMPTED, LEAVES_V4,
+        OPAQUE_ZERO, PIECE_BUFFER, PREFIXES_V4, PREFIXES_V6, QUIC_FLOWS, QUIC_INITIALS, RECORDS, SETTINGS,
+        SLOTS, TABLES_V4, TCP_PORTS, TOPS_V6, UDP_PORTS, VIEW,
     },
-    scratch::{forget_offset, keep_ends},
+    scratch::{forget_offset, keep_block_key, keep_ends},
 };
 
 /// The kernel around one packet.
@@ -92,6 +93,15 @@ unsafe fn write_v4(record: *mut RecordV4, slot: &Slot, kind: RecordKind) {
         (&raw mut (*record).line).write(slot.line);
         (&raw mut (*record).details).write(slot.details);
         (*record).line.kind = kind as u8;
+    }
+}
+
+/// The block that is stored for these addresses in this order.
+#[inline(never)]
+fn blocked_between(first: &Address, second: &Address) -> BlockEntry {
+    match keep_block_key(first, second) {
+        Some(key) => BlockEntry(BLOCKS.get(key).copied().unwrap_or(0)),
+        None => BlockEntry::NONE,
     }
 }
 
@@ -321,6 +331,34 @@ impl Environment for Kernel {
                 *counters.add(Counter::Seen as usize) += 1;
                 *counters.add(reason) += 1;
             }
+        }
+    }
+
+    #[inline(always)]
+    fn block_of(&self, source: &Address, destination: &Address) -> BlockEntry {
+        match blocked_between(source, destination) {
+            BlockEntry::NONE => blocked_between(destination, source),
+            entry => entry,
+        }
+    }
+
+    #[inline(always)]
+    fn has_blocks(&self) -> bool {
+        // SAFETY: likewise.
+        unsafe { (&raw const (*BLOCKING.0.get()).on).read_volatile() != 0 }
+    }
+
+    #[inline(always)]
+    fn blocks(&self, now: u32) -> bool {
+        // SAFETY: as for the view.
+        unsafe { BLOCKING.0.get().read_volatile() }.is_in_force(now)
+    }
+
+    #[inline(never)]
+    fn count_block(&mut self, number: u32) {
+        if let Some(packets) = BLOCK_PACKETS.get_ptr_mut(number) {
+            // SAFETY: the value is this CPU's own.
+            unsafe { *packets += 1 };
         }
     }
 

@@ -9,6 +9,7 @@ use aya_ebpf::{
     maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf},
 };
 use sensor_common::{
+    block::{BlockEnds, MAX_BLOCKS},
     counter::Counter,
     payload::PieceBuffer,
     prefix::EXEMPTION_COUNTERS,
@@ -41,6 +42,11 @@ pub(crate) static VIEW: Shared<u32> = Shared(UnsafeCell::new(0));
 #[unsafe(link_section = ".bss.enforce")]
 #[unsafe(no_mangle)]
 pub(crate) static ENFORCEMENT: Shared<Enforcement> = Shared(UnsafeCell::new(Enforcement { on: 0, until: 0 }));
+
+/// The lease of blocks, likewise.
+#[unsafe(link_section = ".bss.blocking")]
+#[unsafe(no_mangle)]
+pub(crate) static BLOCKING: Shared<Enforcement> = Shared(UnsafeCell::new(Enforcement { on: 0, until: 0 }));
 
 /// The time in ticks where the agent gives it ([`feature::GIVEN_CLOCK`](sensor_common::settings::feature::GIVEN_CLOCK)),
 /// likewise.
@@ -97,6 +103,14 @@ pub(crate) static COUNTERS: PerCpuArray<[u64; Counter::WORDS]> = PerCpuArray::wi
 /// Packets that were let be for an exemption, of each CPU, by view and number of the exemption in it.
 #[map]
 pub(crate) static EXEMPTED: PerCpuArray<u64> = PerCpuArray::with_max_entries(2 * EXEMPTION_COUNTERS, 0);
+
+/// Blocks, by the beginning of both addresses of a packet.
+#[map]
+pub(crate) static BLOCKS: LpmTrie<BlockEnds, u32> = LpmTrie::with_max_entries(MAX_BLOCKS, BPF_F_NO_PREALLOC);
+
+/// Packets of each block, of each CPU, by its number.
+#[map]
+pub(crate) static BLOCK_PACKETS: PerCpuArray<u64> = PerCpuArray::with_max_entries(MAX_BLOCKS, 0);
 
 /// Records to the agent.
 #[map]

@@ -3,8 +3,12 @@
 //! What is written here and read back is a number of which the verifier knows nothing: however many ways lead to the same
 //! place, what follows is verified once. Costs a write and a read of a line that is in the cache.
 
-use aya_ebpf::{macros::map, maps::PerCpuArray};
+use aya_ebpf::{
+    macros::map,
+    maps::{PerCpuArray, lpm_trie::Key},
+};
 use sensor_common::{
+    block::{BLOCK_BITS, BlockEnds, block_ends},
     bytes::OFFSET_MASK,
     headers::Address,
     path::{Parsed, Unaccounted},
@@ -81,8 +85,22 @@ pub(crate) fn keep_unaccounted(packet: Unaccounted) {
 
 /// The packet that was kept last.
 #[inline(always)]
-pub(crate) fn kept_unaccounted() -> Option<&'static Unaccounted> {
+pub(crate) fn kept_unaccounted() -> Option<&'static mut Unaccounted> {
     let kept = UNACCOUNTED.get_ptr_mut(0)?;
     // SAFETY: as above.
-    Some(unsafe { &*kept })
+    Some(unsafe { &mut *kept })
+}
+
+#[map]
+static BLOCK_KEY: PerCpuArray<Key<BlockEnds>> = PerCpuArray::with_max_entries(1, 0);
+
+/// Keeps the key under which a block is looked up off the stack.
+#[inline(always)]
+pub(crate) fn keep_block_key(first: &Address, second: &Address) -> Option<&'static Key<BlockEnds>> {
+    let kept = BLOCK_KEY.get_ptr_mut(0)?;
+    // SAFETY: as above.
+    unsafe {
+        kept.write(Key::new(BLOCK_BITS, block_ends(first, second)));
+        Some(&*kept)
+    }
 }

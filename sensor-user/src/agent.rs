@@ -3,6 +3,7 @@
 //! One task runs every stage. The kernel's ring, a sweep each second and signals wake it; an idle system sleeps.
 
 mod answering;
+mod blocking;
 mod enforcing;
 mod files;
 mod health;
@@ -21,11 +22,12 @@ use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya_log::EbpfLogger;
 use sensor_common::{counter::Counter, slot::mark};
+use sensor_core::{incident::Enriched, record::packet_ticks, terms::TermAnswer};
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{Signal, SignalKind, signal},
     sync::{Notify, mpsc},
-    time::{Instant, MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval, sleep},
 };
 use tracing::{error, info};
 
@@ -41,12 +43,16 @@ use crate::{
     config::{BadThreatList, Config, ConfigError},
     control::Control,
     enforcement::Enforcement,
-    http::{Http, ReloadState},
+    enrich,
+    http::{Http, LoadConfig, ReloadState},
     kernel::{attach::Attached, object::KernelProgram, poll_timer::PollTimer, readiness, ticks::KernelClock},
+    latency::Stages,
     names::resolver::Names,
     pipeline::Pipeline,
+    response::Blocks,
     runtime::{Ended, Lease, Supervisor},
     statistics::OutputCounts,
+    wall_clock,
 };
 
 /// Time between two sweeps of the flow slots.
@@ -67,19 +73,31 @@ const BATCH: usize = 4_096;
 ///
 /// # Errors
 /// Any failure of the start, in one line with what to do; nothing stays attached.
-pub async fn run(load: impl Fn(BadThreatList) -> Result<Config, ConfigError> + Send + 'static) -> Result<()> {
+pub async fn run(
+    load: impl Fn(BadThreatList) -> Result<Config, ConfigError> + Send + Sync + 'static,
+) -> Result<()> {
     // Signals are handled before anything is attached, so a signal during the start ends it cleanly.
     let interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let mut supervisor = Supervisor::default();
     let config = load(BadThreatList::Refused)?;
-    let (files, read) = files::start(load, &supervisor).context("cannot start a thread that reads files")?;
+    let load = Arc::new(load);
+    let again: LoadConfig = {
+        let load = Arc::clone(&load);
+        Arc::new(move || load(BadThreatList::LeftOut))
+    };
+    let (files, read) = files::start(move |lists| load(lists), &supervisor)
+        .context("cannot start a thread that reads files")?;
     let learnt = Arc::new(Notify::new());
     let servers = config.dns_servers.clone();
     let names = Names::start(servers, config.state_dir.clone(), Arc::clone(&learnt), &supervisor)
         .context("cannot start a thread that resolves names")?;
-    let (mut sensor, control) = Sensor::start(config, (files, names), Arc::clone(&learnt), &supervisor)?;
+    let (asker, enriched) =
+        enrich::start((&config.hosts, &config.dns_servers), config.state_dir.clone(), &supervisor)
+            .context("cannot start a thread that looks for what is known of hosts")?;
+    let (mut sensor, control, answers) =
+        Sensor::start(config, (files, names, asker), again, Arc::clone(&learnt), &supervisor)?;
     // The state directory is there now.
     sensor.names.want(sensor.config.names());
     sensor.report_status();
@@ -87,7 +105,8 @@ pub async fn run(load: impl Fn(BadThreatList) -> Result<Config, ConfigError> + S
     let records = readiness::of_ring(&sensor.kernel.records).context("cannot wait for the record ring")?;
     // Whatever ends the run, the observations so far are reported first.
     let signals = [interrupt, terminate, hangup];
-    let outcome = watch(&mut sensor, &records, control, (read, &learnt), signals, &mut supervisor).await;
+    let sources = Sources { read, answers, enriched, learnt: learnt.as_ref() };
+    let outcome = watch(&mut sensor, &records, control, sources, signals, &mut supervisor).await;
     match (outcome, sensor.stop()) {
         (Err(error), Err(at_the_end)) => {
             error!("{at_the_end:#}");
@@ -97,12 +116,24 @@ pub async fn run(load: impl Fn(BadThreatList) -> Result<Config, ConfigError> + S
     }
 }
 
+/// What other threads send.
+struct Sources<'a> {
+    /// Files that were read again.
+    read: mpsc::Receiver<FilesRead>,
+    /// Answers of other sensors about destinations.
+    answers: mpsc::Receiver<TermAnswer>,
+    /// What is known of hosts.
+    enriched: mpsc::Receiver<Enriched>,
+    /// Names have other addresses.
+    learnt: &'a Notify,
+}
+
 /// The loop of the agent.
 async fn watch(
     sensor: &mut Sensor,
     records: &AsyncFd<OwnedFd>,
     mut control: Control,
-    (mut read, learnt): (mpsc::Receiver<FilesRead>, &Notify),
+    Sources { mut read, mut answers, mut enriched, learnt }: Sources<'_>,
     [mut interrupt, mut terminate, mut hangup]: [Signal; 3],
     supervisor: &mut Supervisor,
 ) -> Result<()> {
@@ -113,6 +144,7 @@ async fn watch(
     let mut poll_timer = PollTimer::new().context("cannot make a timer")?;
     let mut poll_until = Instant::now();
     loop {
+        let due = sensor.pipeline.due(wall_clock::now());
         tokio::select! {
             // Commands and the sweep have priority over records: a flood must not delay them.
             biased;
@@ -134,6 +166,12 @@ async fn watch(
                 Some(asked) => sensor.answer(asked)?,
                 None => return Err(ended_by(&supervisor.ended().await)),
             },
+            Some(answer) = answers.recv() => sensor.take_answer(answer)?,
+            found = enriched.recv() => match found {
+                Some(found) => sensor.take_enriched(&found)?,
+                None => return Err(ended_by(&supervisor.ended().await)),
+            },
+            () = sleep(due.unwrap_or_default()), if due.is_some() => sensor.release()?,
             _ = sweep.tick() => {
                 sensor.sweep()?;
                 sensor.tend_interfaces();
@@ -190,6 +228,7 @@ struct Sensor {
     /// The interfaces at the last check.
     enforcement: Enforcement,
     known: KnownTraffic,
+    blocks: Blocks,
     files: Files,
     names: Names,
     /// When the marks on ports were last checked.
@@ -199,6 +238,7 @@ struct Sensor {
     reloads: ReloadState,
     since: Since,
     health: HealthReport,
+    stages: Stages,
     config: Config,
 }
 
@@ -212,19 +252,51 @@ impl Sensor {
         });
     }
 
+    /// Takes the answer of other sensors about a destination.
+    fn take_answer(&mut self, answer: TermAnswer) -> Result<()> {
+        let now = self.now()?;
+        self.pipeline.answer(answer, now);
+        self.pipeline.write(now);
+        Ok(())
+    }
+
     /// Takes at most `most` records from the ring; returns their number.
     fn drain(&mut self, most: usize) -> Result<usize> {
-        let now = self.now()?;
+        let (now, began) = (self.now()?, Instant::now());
         let mut taken = 0;
+        let mut oldest = None;
         while taken < most
             && let Some(record) = self.kernel.records.take()
         {
+            let age = packet_ticks(record).map(|ticks| self.clock.ticks().age(ticks, now));
+            oldest = oldest.max(age);
             self.pipeline.record(record, now);
             taken += 1;
         }
         self.count_quic()?;
         self.pipeline.write(now);
+        if let Some(age) = oldest {
+            self.stages.read.observe(age);
+        }
+        if taken > 0 {
+            self.stages.core.observe(began.elapsed());
+        }
         Ok(taken)
+    }
+
+    /// Takes what was found about the hosts of an incident.
+    fn take_enriched(&mut self, found: &Enriched) -> Result<()> {
+        let now = self.now()?;
+        self.pipeline.enrich(found, now);
+        self.pipeline.write(now);
+        Ok(())
+    }
+
+    /// Passes on what has waited long enough for that.
+    fn release(&mut self) -> Result<()> {
+        let now = self.now()?;
+        self.pipeline.release(now);
+        Ok(())
     }
 
     /// Reads every slot that changed: finds changes whose records were lost, and those that cause no record. Then it advances
@@ -255,10 +327,12 @@ impl Sensor {
         self.drain_for_a_while()?;
         late.iter().for_each(|slot| self.pipeline.slot(slot, now));
         self.tend_known_traffic(&counters, now);
+        self.tend_blocks()?;
         self.tend_marked_ports(now)?;
         self.pipeline.set_lost_records(counters.sum(Counter::LOST_RECORDS), now);
         self.pipeline.advance(now);
         self.pipeline.write(now);
+        self.respond()?;
         self.post_health(counters);
         if let Some(kernel_log) = &mut self.kernel_log {
             kernel_log.flush();
@@ -296,6 +370,8 @@ impl Sensor {
         self.attached.clear();
         self.sweep()?;
         let now = self.now()?;
+        // With the packets that they dropped so far.
+        self.save_blocks(self.enforcement_now()?);
         self.pipeline.finish(now);
         self.report_exemptions()?;
         self.report()?;

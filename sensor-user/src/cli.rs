@@ -1,5 +1,6 @@
 //! The command line as typed. The configuration resolves it.
 
+mod block;
 mod enforce;
 pub mod explain;
 mod replay;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
 pub use self::{
+    block::{BlockArgs, UnblockArgs},
     enforce::{EnforceArg, EnforceArgs},
     explain::ExplainArgs,
     replay::{EngineArg, ReplayArgs},
@@ -19,7 +21,7 @@ use crate::{
     arguments::directory,
     config::{AttributionChoice, InterfaceName, Overrides, internal_network},
     exempt::ExemptArgs,
-    fleet,
+    exposure, fleet,
     init::InitArgs,
     kernel::attach::{IngressChoice, TcChoice},
     status::StatusArgs,
@@ -86,6 +88,9 @@ pub enum Command {
         the agent hangs or is killed, everything passes again after at most ten seconds. For each rule, would_drop_* counts \
         matching SYNs whether enforcement is on or off, and dropped_* counts dropped ones.")]
     Enforce(EnforceArgs),
+    /// Drop the SMB, NetBIOS and DCE-RPC packets of a host, a network or a pair of them for a while
+    #[command(after_help = block::EXAMPLES)]
+    Block(BlockArgs),
     /// List incidents, or show one in full, whether or not an agent runs
     #[command(after_help = alerts::EXAMPLES)]
     Alerts(alerts::AlertsArgs),
@@ -100,6 +105,9 @@ pub enum Command {
         The answer comes from the running agent or, if none runs, from the configuration. The active profile is marked with *. \
         An `if` names a further condition.")]
     Explain(ExplainArgs),
+    /// List internal hosts whose SMB, NetBIOS or DCE-RPC answered somebody on the Internet, whether or not an agent runs
+    #[command(after_help = exposure::EXAMPLES)]
+    Exposure(exposure::ExposureArgs),
     /// Add, list, remove and test exemptions for traffic that is known to be safe
     #[command(after_help = "EXAMPLES\n  \
         Exempt a backup to a provider for a month:\n    \
@@ -144,6 +152,8 @@ pub enum Command {
         arrows, j, k        scroll the incidents\n\n\
         NO_COLOR turns colours off. Incidents are read from the database, whether or not an agent runs.")]
     Top(TopArgs),
+    /// End a block at once
+    Unblock(UnblockArgs),
 }
 
 /// Flags of `run`.

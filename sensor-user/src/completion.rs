@@ -1,6 +1,9 @@
 //! Completion in shells: `COMPLETE=bash smb-sensor` writes the script that a shell reads, which asks this program for candidates.
 
-use std::path::Path;
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use clap::{Command, CommandFactory as _};
 use clap_complete::{ArgValueCandidates, CompletionCandidate};
@@ -26,9 +29,23 @@ pub fn command() -> Command {
         all = all.mut_subcommand(name, interfaces);
     }
     all.mut_subcommand("alerts", |command| {
-        let incidents = || incidents(Path::new(DEFAULT_STATE_DIR));
+        let incidents = || incidents(&state_dir(std::env::args_os()));
         command.mut_arg("id", |argument| argument.add(ArgValueCandidates::new(incidents)))
     })
+}
+
+/// The state directory that a command line names, which is being completed; else the default.
+fn state_dir(words: impl Iterator<Item = OsString>) -> PathBuf {
+    let mut words = words.map(|word| word.to_string_lossy().into_owned());
+    let mut named = None;
+    while let Some(word) = words.next() {
+        if word == "--state-dir" {
+            named = words.next();
+        } else if let Some(directory) = word.strip_prefix("--state-dir=") {
+            named = Some(directory.to_owned());
+        }
+    }
+    named.filter(|directory| !directory.is_empty()).unwrap_or_else(|| DEFAULT_STATE_DIR.to_owned()).into()
 }
 
 fn interfaces() -> Vec<CompletionCandidate> {
@@ -53,6 +70,14 @@ mod tests {
     #[test]
     fn arguments_with_candidates_exist() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn state_directory_is_the_one_on_the_command_line() {
+        let of = |line: &str| state_dir(line.split(' ').map(OsString::from)).display().to_string();
+        assert_eq!(of("smb-sensor -- smb-sensor alerts --state-dir /a 7f"), "/a");
+        assert_eq!(of("smb-sensor -- smb-sensor alerts --state-dir=/a "), "/a");
+        assert_eq!(of("smb-sensor -- smb-sensor alerts 7f"), DEFAULT_STATE_DIR);
     }
 
     #[test]

@@ -1,18 +1,18 @@
 //! `smb-sensor`: the command line of the agent.
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
 use clap_complete::CompleteEnv;
 use sensor_user::{
     agent, alerts, check,
-    cli::{self, Cli, Command, EnforceArgs, ReplayArgs, RunArgs},
+    cli::{self, Cli, Command, ReplayArgs, RunArgs},
     completion,
     config::Config,
-    control,
+    control::{self, Request},
     exempt::{self, with_added},
-    fleet, init, manual, replay,
+    exposure, fleet, init, manual, replay,
     runtime::logging,
     status::{self, NoStatus},
     stdout, top,
@@ -25,9 +25,12 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => run(&args),
         Command::Replay(args) => replay(&args),
-        Command::Enforce(args) => enforce(&args),
+        Command::Enforce(args) => ask(&args.state_dir, &args.request()),
+        Command::Block(args) => ask(&args.state_dir, &args.request()),
+        Command::Unblock(args) => ask(&args.state_dir, &args.request()),
         Command::Alerts(args) => alerts::run(&args),
         Command::Exempt(args) => exempt::run(&args),
+        Command::Exposure(args) => exposure::run(&args),
         Command::Fleet(args) => fleet::run(&args),
         Command::Explain(args) => cli::explain::run(&args.request()),
         Command::Init(args) => init::run(&args),
@@ -65,8 +68,9 @@ fn replay(args: &ReplayArgs) -> Result<ExitCode> {
     replay::run(&args.options(), &config)
 }
 
-fn enforce(args: &EnforceArgs) -> Result<ExitCode> {
-    let answer = control::ask(&args.state_dir, &args.request())?;
+/// Asks the running agent, and writes its answer.
+fn ask(state_dir: &Path, request: &Request) -> Result<ExitCode> {
+    let answer = control::ask(state_dir, request)?;
     stdout::write(|out| writeln!(out, "{}", answer.text))?;
     Ok(if answer.done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

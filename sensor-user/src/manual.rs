@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use clap::{Command, CommandFactory as _};
 use clap_mangen::{
     Man,
-    roff::{Roff, roman},
+    roff::{Roff, bold, italic, roman},
 };
 
 use sensor_core::time::Timestamp;
@@ -54,7 +54,7 @@ fn pages(command: &Command, date: &str, directory: &Path) -> Result<()> {
 fn render(man: &Man, command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
     man.render_title(page)?;
     man.render_name_section(page)?;
-    man.render_synopsis_section(page)?;
+    synopsis(command, page)?;
     man.render_description_section(page)?;
     if command.get_arguments().any(|argument| !argument.is_hide_set()) {
         man.render_options_section(page)?;
@@ -66,6 +66,38 @@ fn render(man: &Man, command: &Command, page: &mut Vec<u8>) -> io::Result<()> {
         after_help(&help.to_string(), page)?;
     }
     man.render_version_section(page)
+}
+
+/// The command with its flags, each with its values; optional ones in brackets.
+fn synopsis(command: &Command, page: &mut impl Write) -> io::Result<()> {
+    let mut line = vec![bold(command.get_bin_name().unwrap_or_else(|| command.get_name()))];
+    let (positional, flags): (Vec<_>, Vec<_>) =
+        command.get_arguments().filter(|one| !one.is_hide_set()).partition(|one| one.is_positional());
+    for one in flags.into_iter().chain(positional) {
+        let (open, close) = if one.is_required_set() { (" ", "") } else { (" [", "]") };
+        line.push(roman(open));
+        let short = one.get_short().map(|short| format!("-{short}"));
+        let long = one.get_long().map(|long| format!("--{long}"));
+        let names: Vec<_> = short.into_iter().chain(long).collect();
+        line.push(bold(names.join("|")));
+        if one.is_positional() || one.get_action().takes_values() {
+            line.push(roman(if names.is_empty() { "" } else { " " }));
+            let values: Vec<_> =
+                one.get_value_names().unwrap_or_default().iter().map(ToString::to_string).collect();
+            line.push(italic(values.join(" ")));
+        }
+        line.push(roman(close));
+        let is_repeated =
+            one.is_positional() && one.get_num_args().is_some_and(|count| count.max_values() > 1);
+        line.push(roman(if is_repeated { "…" } else { "" }));
+    }
+    if command.has_subcommands() {
+        let (open, close) = if command.is_subcommand_required_set() { (" ", "") } else { (" [", "]") };
+        line.extend([roman(open), italic("COMMAND"), roman(close)]);
+    }
+    let mut roff = Roff::new();
+    roff.control("SH", ["SYNOPSIS"]).text(line);
+    roff.to_writer(&mut *page)
 }
 
 /// What is below a head in capitals as it is, such as examples, up to an empty line; and notes as paragraphs.
@@ -110,6 +142,9 @@ mod tests {
                 assert_eq!(page.contains(&format!(".SH {head}\n.nf\n")), help.starts_with(head), "{page}");
             }
         }
+        let run = read("smb-sensor-run.8");
+        assert!(run.contains("[\\fB\\-i|\\-\\-iface\\fR \\fIIF\\fR]"), "{run}");
+        assert!(read("smb-sensor-replay.8").contains("\\fIFILE\\fR…"), "files can be repeated");
         let status = read("smb-sensor-status.8");
         assert!(status.contains("smb\\-sensor status\n"), "{status}");
         assert!(status.contains(".SH NOTES\n.PP\nThe exit code is 0"), "{status}");

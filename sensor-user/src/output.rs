@@ -1,6 +1,9 @@
 //! The output of the agent: events go into the store as documents, together with the state they come from. Sinks read them there.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use sensor_core::{event::Event, time::Timestamp};
 use tracing::{error, warn};
@@ -9,6 +12,7 @@ use crate::{
     config::Config,
     ecs,
     pipeline::{Batch, Output, Saving},
+    response::Entry,
     sinks::{OutputStatus, Sinks},
     state,
     statistics::OutputCounts,
@@ -123,11 +127,18 @@ fn document(event: &Event, sensor: &ecs::Sensor) -> Option<NewDocument> {
             summary.rule.severity.number(),
             summary.at,
         ),
+        Event::Campaign(summary) => (
+            ecs::campaign(summary, sensor),
+            DocumentKind::Incident,
+            None,
+            summary.severity.number(),
+            summary.at,
+        ),
         Event::Flow(flow) => {
             let incident = flow.incident.map(|id| id.to_string());
             (ecs::flow(flow, sensor), DocumentKind::Flow, incident, 0, flow.view().last)
         }
-        Event::Joined { .. } | Event::Left { .. } => return None,
+        Event::Joined { .. } | Event::Left { .. } | Event::Term(_) => return None,
     };
     Some(NewDocument {
         id: document.id().to_owned(),
@@ -139,6 +150,18 @@ fn document(event: &Event, sensor: &ecs::Sensor) -> Option<NewDocument> {
     })
 }
 
+fn response(entry: &Entry, sensor: &ecs::Sensor) -> NewDocument {
+    let document = ecs::response(entry, sensor);
+    NewDocument {
+        id: document.id().to_owned(),
+        kind: DocumentKind::Incident,
+        incident: None,
+        severity: ecs::RESPONSE_SEVERITY,
+        at: entry.at.unix_nanos(),
+        body: document.line(),
+    }
+}
+
 impl Output for StoreOutput {
     fn take(&mut self, batch: Batch, _: Timestamp) {
         let mut rows = RowBatch { documents: documents(&batch.events, &self.sensor), ..RowBatch::default() };
@@ -148,6 +171,13 @@ impl Output for StoreOutput {
         }
         if let Some(hits) = &batch.hits {
             state::add_hits(hits, &mut rows);
+        }
+        if let Some(blocks) = &batch.blocks {
+            state::add_blocks(blocks, &mut rows);
+        }
+        rows.documents.extend(batch.responses.iter().map(|entry| response(entry, &self.sensor)));
+        if !rows.documents.is_empty() {
+            rows.made = Some(Instant::now());
         }
         if !rows.is_empty() {
             self.hold(rows);
@@ -219,6 +249,7 @@ mod tests {
     use super::*;
     use crate::{
         runtime::Supervisor,
+        shared_terms,
         sinks::Surroundings,
         storage::{Bounds, IncidentRow, Opened, Writer},
     };
@@ -236,6 +267,7 @@ mod tests {
             store: handle.clone(),
             health: Arc::default(),
             changed: Arc::default(),
+            terms: shared_terms::channel(Duration::ZERO).1,
             spawner: Supervisor::default().spawner(),
         });
         let mut output = StoreOutput::new(handle, sensor, sinks.unwrap());

@@ -2,7 +2,7 @@
 //!
 //! Takes records and slots as bytes, gives batches of events and changed state to an [`Output`]. Reads no clock.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use sensor_common::slot::Slot;
 use sensor_core::{
@@ -11,8 +11,9 @@ use sensor_core::{
     event::Event,
     exempt::{Exemptions, Hit},
     flow::StoredFlow,
-    incident::{IncidentTally, Link},
-    terms::Clocks,
+    incident::{Enriched, IncidentId, IncidentTally, Link, Scope, message},
+    level::Severity,
+    terms::{Clocks, TermAnswer},
     time::{Moment, Timestamp},
 };
 use tracing::warn;
@@ -21,7 +22,9 @@ use crate::{
     config::Config,
     kernel::{counters::CounterValues, interface::Interface},
     record::Recording,
+    response::{Entry, StoredBlocks},
     rfc3339::rfc3339,
+    shared_terms::Asking,
     sinks::OutputStatus,
     statistics::{OutputCounts, Statistics},
 };
@@ -46,6 +49,10 @@ pub struct Batch {
     pub connections: Option<Vec<StoredFlow<Link>>>,
     /// Hits of exemptions, likewise.
     pub hits: Option<BTreeMap<String, Hit>>,
+    /// Blocks in force, if they changed.
+    pub blocks: Option<StoredBlocks>,
+    /// What was done.
+    pub responses: Vec<Entry>,
 }
 
 /// Waits for the store, for so long at most.
@@ -55,6 +62,19 @@ pub type Saving = Box<dyn FnOnce(Duration) + Send>;
 pub trait Output {
     /// Takes a batch. Never waits.
     fn take(&mut self, batch: Batch, now: Timestamp);
+
+    /// Adds what was found about the hosts of an incident to its events that wait here. Tells whether there was one.
+    fn enrich(&mut self, _enriched: &Enriched, _now: Timestamp) -> bool {
+        false
+    }
+
+    /// Passes on what has waited long enough. Never waits.
+    fn release(&mut self, _now: Timestamp) {}
+
+    /// How long the first of what waits here waits at most; `None` if nothing does.
+    fn due(&self, _now: Timestamp) -> Option<Duration> {
+        None
+    }
 
     /// Waits until everything is written, at most for this time.
     fn settle(&mut self, patience: Duration);
@@ -91,6 +111,7 @@ pub struct Pipeline {
     events: Vec<Event>,
     output: Box<dyn Output>,
     recording: Option<Recording>,
+    fleet: Option<Asking>,
     lost_records: u64,
     /// When the ring last lost records.
     last_lost_record: Option<Timestamp>,
@@ -98,6 +119,24 @@ pub struct Pipeline {
     /// There were no connections at the last saving.
     saved_idle: bool,
     saved_hits: BTreeMap<String, Hit>,
+    /// Incidents that became critical since this was last asked.
+    critical: Vec<CriticalIncident>,
+}
+
+/// Most critical incidents that wait for a response.
+const MAX_CRITICAL: usize = 64;
+
+/// An incident between two hosts that opened as critical, or became critical.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CriticalIncident {
+    /// Identifier.
+    pub id: IncidentId,
+    /// Addresses of the internal host.
+    pub internal: Vec<IpAddr>,
+    /// Addresses of the external host.
+    pub external: Vec<IpAddr>,
+    /// What happened.
+    pub message: String,
 }
 
 impl Pipeline {
@@ -109,11 +148,13 @@ impl Pipeline {
             events: Vec::new(),
             output: Box::new(output),
             recording: None,
+            fleet: None,
             lost_records: 0,
             last_lost_record: None,
             saved_at: None,
             saved_idle: false,
             saved_hits: BTreeMap::new(),
+            critical: Vec::new(),
         }
     }
 
@@ -121,6 +162,17 @@ impl Pipeline {
     #[must_use]
     pub fn with_recording(self, recording: Option<Recording>) -> Self {
         Self { recording, ..self }
+    }
+
+    /// Asks other sensors about new destinations, if that is configured.
+    #[must_use]
+    pub fn with_fleet(self, asking: Asking) -> Self {
+        Self { fleet: Some(asking), ..self }
+    }
+
+    /// Takes the answer of other sensors.
+    pub fn answer(&mut self, answer: TermAnswer, now: Moment) {
+        self.core.step(Input::Term(answer), now, &mut self.events);
     }
 
     /// Continues the hits of exemptions.
@@ -163,7 +215,8 @@ impl Pipeline {
 
     /// Writes the events so far, together with the changed state.
     pub fn write(&mut self, now: Moment) {
-        self.record_packets();
+        self.pass_on();
+        self.note_critical();
         let every = if self.saved_idle && self.is_idle() { SAVE_IDLE } else { SAVE_CONNECTIONS };
         let due = self.saved_at.is_none_or(|at| now.at.distance(at) >= every);
         if self.events.is_empty() && !due {
@@ -184,7 +237,7 @@ impl Pipeline {
     pub fn finish(&mut self, now: Moment) {
         let kept = self.output.keeps_state();
         self.core.step(Input::End { kept }, now, &mut self.events);
-        self.record_packets();
+        self.pass_on();
         let mut batch = Batch {
             events: std::mem::take(&mut self.events),
             changes: self.core.take_changes(now.at),
@@ -201,6 +254,23 @@ impl Pipeline {
         let settings = Box::new(config.core_settings());
         self.core.step(Input::Reconfigure(settings), now, &mut self.events);
         self.output.change(config)
+    }
+
+    /// Takes what was found about the hosts of an incident.
+    pub fn enrich(&mut self, enriched: &Enriched, now: Moment) {
+        let is_said = self.output.enrich(enriched, now.at);
+        self.core.step(Input::Enriched { enriched, is_said }, now, &mut self.events);
+    }
+
+    /// Passes on what has waited long enough for that.
+    pub fn release(&mut self, now: Moment) {
+        self.output.release(now.at);
+    }
+
+    /// How long something waits for that at most; `None` if nothing does.
+    #[must_use]
+    pub fn due(&self, now: Timestamp) -> Option<Duration> {
+        self.output.due(now)
     }
 
     /// Takes the number of records that the ring has lost so far.
@@ -309,6 +379,16 @@ impl Pipeline {
         self.output.take(batch, now.at);
     }
 
+    /// Saves the blocks in force.
+    pub fn save_blocks(&mut self, blocks: StoredBlocks, now: Moment) {
+        self.output.take(Batch { blocks: Some(blocks), ..Batch::default() }, now.at);
+    }
+
+    /// Writes an entry of the journal of responses.
+    pub fn journal(&mut self, entry: Entry, now: Moment) {
+        self.output.take(Batch { responses: vec![entry], ..Batch::default() }, now.at);
+    }
+
     /// Gives what waits until everything is saved that was to be saved so far.
     pub fn saving(&mut self) -> Saving {
         self.output.saving()
@@ -339,12 +419,39 @@ impl Pipeline {
         self.output.interface(index, name);
     }
 
-    fn record_packets(&self) {
-        let Some(recording) = &self.recording else { return };
+    /// The incidents that became critical since the last call. Of more than 64, the first.
+    pub fn take_critical(&mut self) -> Vec<CriticalIncident> {
+        std::mem::take(&mut self.critical)
+    }
+
+    fn note_critical(&mut self) {
         for event in &self.events {
-            match event {
-                Event::Joined { tuple, incident, rule } => recording.joined(tuple, *incident, rule),
-                Event::Left { tuple } => recording.left(tuple),
+            if let Event::Incident(event) = event
+                && event.action.is_alert()
+                && event.incident.severity == Severity::Critical
+                && event.incident.scope == Scope::Pair
+                && self.critical.len() < MAX_CRITICAL
+            {
+                let incident = &event.incident;
+                self.critical.push(CriticalIncident {
+                    id: incident.id,
+                    internal: incident.internal.addresses.clone(),
+                    external: incident.external.addresses.clone(),
+                    message: message::summary(incident),
+                });
+            }
+        }
+    }
+
+    /// Passes on events that are not written.
+    fn pass_on(&self) {
+        for event in &self.events {
+            match (event, &self.recording, &self.fleet) {
+                (Event::Joined { tuple, incident, rule }, Some(recording), _) => {
+                    recording.joined(tuple, *incident, rule);
+                }
+                (Event::Left { tuple }, Some(recording), _) => recording.left(tuple),
+                (Event::Term(request), _, Some(fleet)) => fleet.ask(*request),
                 _ => {}
             }
         }

@@ -24,6 +24,12 @@ use sensor_core::time::TickClock;
 /// The flattened prefixes of a configuration, with all of its exemptions.
 #[must_use]
 pub fn prefixes(config: &Config) -> PrefixSet {
+    prefixes_with(config, &[])
+}
+
+/// The same with networks that blocks concern.
+#[must_use]
+pub fn prefixes_with(config: &Config, blocked: &[IpNet]) -> PrefixSet {
     // Traffic that the profile would match must not be filtered out in the kernel, so the profile's networks count.
     let networks = entries(config.profile.profile(), &config.profile_settings())
         .into_iter()
@@ -36,7 +42,8 @@ pub fn prefixes(config: &Config) -> PrefixSet {
     let threats = config.threats.prefixes().map(|net| (net, PrefixFlags::THREAT));
     let sources = CounterNumbers::new(config, |one| one.source.as_ref());
     let destinations = CounterNumbers::new(config, |one| one.destination.as_ref());
-    PrefixSet::new(networks.chain(exempt).chain(threats)).map(|net, flags| {
+    let blocked = blocked.iter().map(|net| (*net, PrefixFlags::BLOCKED));
+    PrefixSet::new(networks.chain(exempt).chain(threats).chain(blocked)).map(|net, flags| {
         let mut flags = flags;
         if flags.0 & PrefixFlags::INTERNAL.union(PrefixFlags::RESERVED).0 != 0 {
             // A list may contain private space, or more than half of the Internet. It is about external addresses, and internal ones

@@ -26,13 +26,15 @@ pub fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
     differ("dns", running.dns_servers != new.dns_servers);
     differ("kernel", running.kernel != new.kernel);
     differ("detection", running.detection != new.detection);
+    differ("enrichment", running.hosts != new.hosts);
     differ("process", running.process != new.process);
     differ("record", running.record != new.record);
     differ("http", running.http != new.http);
     names
 }
 
-/// The configuration after a reload: networks, exemptions, threat lists, enforcement and outputs of `new`, the rest of `running`.
+/// The configuration after a reload: networks, inventory, exemptions, threat lists, enforcement, responses and outputs of `new`, the rest
+/// of `running`.
 #[must_use]
 pub fn merged(running: &Config, new: Config) -> Config {
     let threats = match new.unread_threat_lists.as_slice() {
@@ -40,7 +42,11 @@ pub fn merged(running: &Config, new: Config) -> Config {
         // A list that cannot be read keeps its old entries.
         _ => Arc::new(new.threats.as_ref().clone().keeping(&new.threat_lists, &running.threats)),
     };
+    let assets = if new.unread_assets.is_empty() { new.assets } else { Arc::clone(&running.assets) };
     Config {
+        assets_file: new.assets_file,
+        assets,
+        unread_assets: new.unread_assets,
         default_networks: new.default_networks,
         internal: new.internal,
         lists: new.lists,
@@ -49,6 +55,7 @@ pub fn merged(running: &Config, new: Config) -> Config {
         unread_threat_lists: new.unread_threat_lists,
         threats,
         enforcement: new.enforcement,
+        response: new.response,
         outputs: new.outputs,
         places: new.places,
         ..running.clone()
@@ -89,5 +96,22 @@ mod tests {
         assert_eq!((merged.internal.len(), merged.threats.len()), (1, 1));
         let message = merged.unread_threat_lists[0].to_string();
         assert!(message.contains("feed, line 2: \"nonsense\""), "{message}");
+    }
+
+    #[test]
+    fn bad_inventory_leaves_the_hosts_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, hosts) = (folder.path().join("sensor.toml"), folder.path().join("hosts.csv"));
+        std::fs::write(&path, "[assets]\nfile = \"hosts.csv\"\n").unwrap();
+        let load = || Config::load_with(Some(&path), &Overrides::default(), BadThreatList::LeftOut).unwrap();
+        std::fs::write(&hosts, "10.0.1.2,fs01\n").unwrap();
+        let running = load();
+        std::fs::write(&hosts, "10.0.1.2,fs02\n10.0.1.3\n").unwrap();
+        let kept = merged(&running, load());
+        let name = |config: &Config| config.assets.of("10.0.1.2".parse().unwrap()).unwrap().name.clone();
+        assert_eq!(name(&kept), "fs01");
+        assert!(kept.unread_assets[0].to_string().contains("hosts.csv, line 2"));
+        std::fs::write(&hosts, "10.0.1.2,fs02\n").unwrap();
+        assert_eq!(name(&merged(&kept, load())), "fs02");
     }
 }

@@ -16,6 +16,13 @@ pub fn exact_rfc3339(at: Timestamp) -> String {
     utc(at).format(&Rfc3339).unwrap_or_default()
 }
 
+/// Reads a timestamp; `None` if it is none, or before 1677 or after 2262.
+#[must_use]
+pub fn parse_rfc3339(text: &str) -> Option<Timestamp> {
+    let nanos = OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp_nanos();
+    i64::try_from(nanos).ok().map(Timestamp::from_unix_nanos)
+}
+
 fn utc(at: Timestamp) -> OffsetDateTime {
     // Every timestamp lies between 1677 and 2262, and is a valid date.
     OffsetDateTime::from_unix_timestamp_nanos(at.unix_nanos().into()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
@@ -31,5 +38,7 @@ mod tests {
         assert_eq!(rfc3339(at), "2023-11-14T22:13:20.500Z");
         assert_eq!(exact_rfc3339(at), "2023-11-14T22:13:20.500000001Z");
         assert!(rfc3339(Timestamp::MAX).starts_with("2262-04-11"));
+        assert_eq!(parse_rfc3339(&exact_rfc3339(at)), Some(at));
+        assert!(["", "yesterday", "9999-01-01T00:00:00Z"].iter().all(|text| parse_rfc3339(text).is_none()));
     }
 }

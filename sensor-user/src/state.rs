@@ -12,7 +12,10 @@ use sensor_core::{
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::warn;
 
-use crate::storage::{IncidentRow, RowBatch, Rows, TERM_CLOCK};
+use crate::{
+    response::StoredBlocks,
+    storage::{BLOCKS, Contact, IncidentRow, RowBatch, Rows, TERM_CLOCK},
+};
 
 /// The state of an earlier run.
 #[derive(Default)]
@@ -27,6 +30,8 @@ pub struct Restored {
     pub clock: Option<TermClock>,
     /// Hits of exemptions.
     pub hits: BTreeMap<String, Hit>,
+    /// Blocks.
+    pub blocks: StoredBlocks,
 }
 
 impl Restored {
@@ -52,10 +57,11 @@ impl Restored {
             })
             .collect();
         let clock = rows.meta.get(TERM_CLOCK).and_then(|bytes| read(bytes, &mut unreadable));
+        let blocks = rows.meta.get(BLOCKS).and_then(|bytes| read(bytes, &mut unreadable)).unwrap_or_default();
         if unreadable > 0 {
             warn!("{unreadable} rows of the store cannot be read by this version and are ignored");
         }
-        Self { incidents, connections, terms, clock, hits }
+        Self { incidents, connections, terms, clock, hits, blocks }
     }
 }
 
@@ -79,12 +85,28 @@ pub fn may_hold(row: &IncidentRow, address: IpAddr) -> bool {
 /// Adds changed state to a batch of rows.
 pub fn add_changes(changes: &StateChanges, batch: &mut RowBatch) {
     batch.incidents.extend(changes.incidents.iter().map(incident_row));
+    batch.contacts.extend(changes.incidents.iter().flat_map(|stored| contacts(&stored.incident)));
     let terms = &changes.terms;
     batch.terms.extend(terms.rows.iter().map(|row| (row.rule.clone(), row.address.to_string(), row.last)));
     batch.forgotten_terms.extend(terms.forgotten.iter().map(|(rule, before)| ((*rule).to_owned(), *before)));
     if terms.clock != TermClock::default() {
         batch.meta.push((TERM_CLOCK, bytes(&terms.clock)));
     }
+}
+
+/// Which hosts of an incident had to do with each other on its first and its last day; of many hosts those that it lists.
+fn contacts(incident: &Incident) -> impl Iterator<Item = Contact> {
+    let (internal, external) = (&incident.internal.addresses, &incident.external.addresses);
+    let pairs =
+        internal.iter().flat_map(move |internal| external.iter().map(move |external| (internal, external)));
+    pairs.flat_map(|(internal, external)| {
+        [incident.first, incident.last].map(|at| Contact {
+            external: external.to_string(),
+            internal: internal.to_string(),
+            at: at.unix_nanos(),
+            level: incident.level as u8,
+        })
+    })
 }
 
 /// Adds open connections to a batch of rows.
@@ -96,6 +118,11 @@ pub fn add_connections(connections: &[StoredFlow<Link>], batch: &mut RowBatch) {
 /// Adds hits of exemptions to a batch of rows.
 pub fn add_hits(hits: &BTreeMap<String, Hit>, batch: &mut RowBatch) {
     batch.hits = Some(hits.iter().map(|(id, hit)| (id.clone(), bytes(hit))).collect());
+}
+
+/// Adds the blocks in force to a batch of rows.
+pub fn add_blocks(blocks: &StoredBlocks, batch: &mut RowBatch) {
+    batch.meta.push((BLOCKS, bytes(blocks)));
 }
 
 /// The stored hits of exemptions.

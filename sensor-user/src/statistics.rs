@@ -123,10 +123,11 @@ impl fmt::Display for Statistics {
         let [low, medium, high, critical] = self.core.incidents_opened;
         write!(
             f,
-            "; incidents open={} opened={} low={low} medium={medium} high={high} critical={critical} held_back={}",
+            "; incidents open={} opened={} low={low} medium={medium} high={high} critical={critical} held_back={} decided_alone={}",
             self.core.incidents_open,
             low + medium + high + critical,
-            self.core.held_back
+            self.core.held_back,
+            self.core.decided_alone
         )?;
         let output = &self.output;
         write!(

@@ -8,11 +8,13 @@ use sensor_core::level::EvidenceLevel;
 use serde_json::Value;
 
 /// The schema of each kind of document, by its `event.dataset` and, where two share that, its `event.action`.
-static SCHEMAS: LazyLock<Result<[(&str, Validator); 3]>> = LazyLock::new(|| {
+static SCHEMAS: LazyLock<Result<[(&str, Validator); 5]>> = LazyLock::new(|| {
     let of = |kind, schema| Ok::<_, anyhow::Error>((kind, validator(schema)?));
     Ok([
         of("incident", include_str!("../../sensor-user/schema/incident.schema.json"))?,
+        of("campaign", include_str!("../../sensor-user/schema/campaign.schema.json"))?,
         of("quota", include_str!("../../sensor-user/schema/quota.schema.json"))?,
+        of("response", include_str!("../../sensor-user/schema/response.schema.json"))?,
         of("flow", include_str!("../../sensor-user/schema/flow.schema.json"))?,
     ])
 });
@@ -26,6 +28,8 @@ fn validator(schema: &str) -> Result<Validator> {
 fn kind(document: &Value) -> &str {
     match (text(document, "/event/dataset"), text(document, "/event/action")) {
         ("smb_sensor.incident", "incident-summary") => "quota",
+        ("smb_sensor.incident", action) if action.starts_with("campaign-") => "campaign",
+        ("smb_sensor.incident", action) if action.starts_with("block-") => "response",
         ("smb_sensor.incident", _) => "incident",
         ("network_traffic.flow", _) => "flow",
         (other, _) => other,

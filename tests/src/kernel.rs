@@ -13,6 +13,7 @@ use nix::{
     unistd::{Pid, geteuid},
 };
 use sensor_common::{
+    block::BlockEntry,
     headers::Link,
     settings::{Enforcement, Settings, feature},
     slot::{Hook, Slot},
@@ -22,12 +23,14 @@ use sensor_user::{
     config::Config,
     engine::host::HostEngine,
     kernel::{
+        blocks::BlockKey,
         counters::CounterValues,
         object::{KernelProgram, LoadPlan, program},
         prefixes::PrefixError,
         slots::SlotReader,
     },
     plan,
+    response::Target,
 };
 
 /// Interface of frames in BPF_PROG_TEST_RUN: the loopback interface of the namespace.
@@ -85,6 +88,8 @@ pub struct Setup {
     pub frags: bool,
     /// Whether the programs are those for kernels older than Linux 6.2 ([`feature::SHORT`]).
     pub short: bool,
+    /// What may be blocked: its addresses are marked.
+    pub blocked: Vec<Target>,
 }
 
 impl Default for Setup {
@@ -97,6 +102,7 @@ impl Default for Setup {
             ring_bytes: 1 << 20,
             frags: true,
             short: false,
+            blocked: vec![],
         }
     }
 }
@@ -115,7 +121,9 @@ impl Setup {
             features: plan.settings.features | if self.short { feature::SHORT } else { 0 },
             ..plan.settings
         };
-        LoadPlan { settings, ring_bytes: self.ring_bytes, ..plan }
+        let marked: Vec<_> = self.blocked.iter().map(Target::marked).collect();
+        let prefixes = plan::prefixes_with(&self.config, &marked);
+        LoadPlan { settings, ring_bytes: self.ring_bytes, prefixes, ..plan }
     }
 
     /// The path on the host.
@@ -142,7 +150,7 @@ impl Setup {
         only.set(cpu).context("name a CPU")?;
         // Slots and counters belong to a CPU, so the thread must not move.
         sched_setaffinity(Pid::from_raw(0), &only).with_context(|| format!("pin the thread to CPU {cpu}"))?;
-        Ok(Kernel { program: KernelProgram::load(&plan)?, cpu, frags: self.frags })
+        Ok(Kernel { program: KernelProgram::load(&plan)?, cpu, frags: self.frags, blocks: vec![] })
     }
 }
 
@@ -161,6 +169,7 @@ pub struct Kernel {
     program: KernelProgram,
     cpu: usize,
     frags: bool,
+    blocks: Vec<BlockKey>,
 }
 
 impl Kernel {
@@ -233,6 +242,30 @@ impl Kernel {
     pub fn end_enforcement(&mut self) -> Result<()> {
         let until = self.program.ticks()?.wrapping_add(u32::MAX / 4);
         Ok(self.program.enforcement.set(Enforcement { on: 0, until })?)
+    }
+
+    /// Puts these blocks into force and no others, for this many ticks from now.
+    ///
+    /// # Errors
+    /// The kernel's error.
+    pub fn block(&mut self, blocks: &[(BlockKey, BlockEntry)], ticks: i32) -> Result<()> {
+        for key in self.blocks.drain(..) {
+            self.program.blocks.remove(&key)?;
+        }
+        for (key, entry) in blocks {
+            self.program.blocks.insert(key, *entry)?;
+            self.blocks.push(*key);
+        }
+        let until = self.program.ticks()?.wrapping_add_signed(ticks);
+        Ok(self.program.blocking.set(Enforcement { on: 1, until })?)
+    }
+
+    /// Packets of a block since it was put into force.
+    ///
+    /// # Errors
+    /// The kernel's error.
+    pub fn blocked_packets(&self, number: u32) -> Result<u64> {
+        Ok(self.program.blocks.packets(number)?)
     }
 
     /// The records since the last call.

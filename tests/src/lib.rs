@@ -20,6 +20,7 @@ mod replay_table;
 mod replayed;
 pub mod scenario;
 pub mod status_page;
+mod tmux;
 mod traffic;
 mod twin;
 
@@ -40,6 +41,7 @@ pub use recording::{ByteOrder, Recording, link};
 pub use records::{flows, pieces};
 pub use replay_table::ReplayTable;
 pub use replayed::{Replayed, captures_below, replayed, replayed_with};
+pub use tmux::Tmux;
 pub use traffic::{SMB2_MESSAGE, connect, echo, session_of, smb_session, syn_frame};
 pub use twin::{ENTRIES, Effect, HOOKS, Outcome, Twin};
 

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -18,9 +19,10 @@ use sensor_core::{
 };
 use sensor_lab::{Namespace, Scratch, scratch_dir};
 use sensor_user::{
-    config::HttpOptions,
+    config::{Config, HttpOptions},
     http::{ExemptionState, Http, InterfaceState, ReloadState, RingState, Snapshot},
     kernel::counters::CounterValues,
+    latency::{Latency, Stages},
     runtime::Supervisor,
     sinks::OutputStatus,
     state,
@@ -49,13 +51,26 @@ impl StatusPage {
     /// # Errors
     /// When the database cannot be written, or the address cannot be had.
     pub fn serve(namespace: &Namespace, incidents: Vec<Incident>) -> Result<Self> {
+        Self::serve_with(namespace, incidents, false)
+    }
+
+    /// The same with the form that exempts the traffic of an incident.
+    ///
+    /// # Errors
+    /// As [`serve`](Self::serve).
+    pub fn serve_with_form(namespace: &Namespace, incidents: Vec<Incident>) -> Result<Self> {
+        Self::serve_with(namespace, incidents, true)
+    }
+
+    fn serve_with(namespace: &Namespace, incidents: Vec<Incident>, exempt_form: bool) -> Result<Self> {
         let state = scratch_dir()?;
         let supervisor = Supervisor::default();
         let Opened { writer, handle, .. } = Writer::open(state.path(), Bounds::default(), 0)?;
         supervisor.spawn("store-writer", move || writer.run())?;
         let snapshot = snapshot(&incidents);
         save(&handle, incidents)?;
-        let options = HttpOptions { listen: ADDRESS.parse()?, token: None, page: true };
+        let options =
+            HttpOptions { listen: ADDRESS.parse()?, token: None, tls: None, page: true, exempt_form };
         let http = listen(namespace, &options, state.path(), &handle, &supervisor)?;
         http.publish(snapshot.clone());
         Ok(Self { http, snapshot, handle, _supervisor: supervisor, _state: state })
@@ -95,7 +110,10 @@ fn listen(
     handle: &Handle,
     supervisor: &Supervisor,
 ) -> Result<Http> {
-    Ok(namespace.run(|| Http::start(options, state_dir, handle.committed().clone(), supervisor))??)
+    let config = Config { state_dir: state_dir.to_owned(), ..Config::default() };
+    let load = Arc::new(move || Ok(config.clone()));
+    let committed = handle.committed().clone();
+    Ok(namespace.run(|| Http::start(options, state_dir, committed, load, supervisor))??)
 }
 
 fn save(handle: &Handle, incidents: Vec<Incident>) -> Result<()> {
@@ -172,7 +190,9 @@ fn snapshot(incidents: &[Incident]) -> Snapshot {
         refused: 0,
         lost: 0,
         last_success: Some(at - Duration::from_secs(3)),
+        ability: Some(error.as_ref().map_or(Ok(()), |(_, why)| Err(why.clone()))),
         last_error: error,
+        latency: Latency::default(),
     };
     Snapshot {
         at,
@@ -215,6 +235,8 @@ fn snapshot(incidents: &[Incident]) -> Snapshot {
             name: "lan0".to_owned(),
             state: Ok("incoming by native XDP, outgoing by TCX".to_owned()),
         }],
+        stages: Stages::default(),
+        programs: vec![],
         slots: (1_204, 16_384),
         ring: RingState { size: 4 << 20, peak: 81_920 },
         exemptions: vec![ExemptionState {

@@ -4,6 +4,7 @@
 
 use anyhow::{Result, bail, ensure};
 use sensor_common::{
+    block::BlockEntry,
     counter::Counter,
     headers::Link,
     path::{Arrival, Verdict},
@@ -11,7 +12,10 @@ use sensor_common::{
     slot::{Hook, Slot, mark},
 };
 use sensor_core::{address::FiveTuple, record::Observation};
-use sensor_user::{engine::host::HostEngine, kernel::counters::CounterValues};
+use sensor_user::{
+    engine::host::HostEngine,
+    kernel::{blocks::BlockKey, counters::CounterValues},
+};
 
 use crate::{
     frame::Frame,
@@ -204,6 +208,16 @@ impl Twin {
         self.kernel.as_mut().map_or(Ok(()), Kernel::end_enforcement)
     }
 
+    /// Puts these blocks into force in both engines, and no others. Their leases last for this many ticks from now; for none or
+    /// fewer they are over.
+    ///
+    /// # Errors
+    /// The kernel's error.
+    pub fn block(&mut self, blocks: &[(BlockKey, BlockEntry)], ticks: i32) -> Result<()> {
+        self.host.block(blocks.to_vec(), Enforcement { on: 1, until: 0_u32.wrapping_add_signed(ticks) });
+        self.kernel.as_mut().map_or(Ok(()), |kernel| kernel.block(blocks, ticks))
+    }
+
     /// The kernel engine, if there is one.
     pub const fn kernel(&mut self) -> Option<&mut Kernel> {
         self.kernel.as_mut()
@@ -306,14 +320,15 @@ fn adds_up(effect: &Effect, times: u32) -> Result<()> {
         effect.changes()
     );
     let expected = match effect.verdict {
+        Verdict::Dropped if effect.counted.get(Counter::Blocked) != 0 => Some(Counter::Blocked),
         Verdict::Kept | Verdict::Evident | Verdict::Dropped => Some(Counter::Kept),
         Verdict::Passed(counter) => Some(counter),
         Verdict::Foreign | Verdict::Initial | Verdict::Unparsed(_) => None,
     };
     let fits = expected.map_or(seen == 0, |counter| effect.counted.get(counter) != 0);
     ensure!(fits, "verdict {:?} with counts {:?}", effect.verdict, effect.changes());
-    let would = [Counter::WouldDropOutbound, Counter::WouldDropInbound];
-    let dropped = [Counter::DroppedOutbound, Counter::DroppedInbound];
+    let would = [Counter::WouldDropOutbound, Counter::WouldDropInbound, Counter::WouldDropBlocked];
+    let dropped = [Counter::DroppedOutbound, Counter::DroppedInbound, Counter::DroppedBlocked];
     let (would, dropped) = (effect.counted.sum(&would), effect.counted.sum(&dropped));
     let fits = dropped <= would && (effect.verdict == Verdict::Dropped) == (dropped != 0);
     ensure!(fits, "verdict {:?} with counts {:?}", effect.verdict, effect.changes());

@@ -41,8 +41,7 @@ fn interface_watched_by_this_sensor_is_no_fault() {
     let before = attached(border.gateway(), "lan0").unwrap();
     let output = check(border.gateway(), &["--iface", "lan0"]).unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    let expected =
-        format!("watched by smb-sensor now (process {}), incoming by XDP; not tried beside it", agent.id());
+    let expected = format!("watched by smb-sensor now (process {}); not tried beside it", agent.id());
     assert!(output.status.success(), "{text}");
     assert_eq!(line(&text, "lan0"), Some(("ok", expected.as_str())), "{text}");
     assert_eq!(attached(border.gateway(), "lan0").unwrap(), before, "it goes on watching");

@@ -90,6 +90,22 @@ fn without_a_terminal_nothing_is_asked_and_nothing_written() {
 }
 
 #[test]
+fn machine_without_interfaces_is_told_how_to_name_one_that_will_come() {
+    require_lab!();
+    let machine = Namespace::new("bare").unwrap();
+    let refused = init(&machine, &["--yes", "--output", "-"]);
+    assert!(!refused.status.success());
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        said.contains("can be watched (there is only loopback)") && said.contains("--iface 'eth*'"),
+        "{said}"
+    );
+    let output = init(&machine, &["--yes", "--iface", "eth*", "--output", "-"]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8(output.stdout).unwrap().contains("interfaces = [\"eth*\"]"));
+}
+
+#[test]
 fn asks_on_a_terminal() {
     require_lab!();
     let border = gateway();

@@ -53,11 +53,25 @@ fn second_agent_does_not_take_the_filters_of_a_running_one() {
     let first = Agent::on(border.gateway(), "lan0").arguments(&clsact).start().unwrap();
     let refusal = Agent::on(border.gateway(), "lan0").arguments(&clsact).refused().unwrap();
     assert_eq!(refusal.code, Some(1));
-    assert!(refusal.stderr.contains("another smb-sensor watches this interface"), "{refusal:?}");
+    assert!(refusal.stderr.contains("is watched by another smb-sensor (process "), "{refusal:?}");
     smb_session(border.client(), address::SERVER_V4).unwrap();
     first.wait_for(reaches("smb-to-internet", EvidenceLevel::Share)).unwrap();
     let ended = first.stop().unwrap();
     assert!(ended.number("kept").unwrap() > 20, "{}", ended.statistics);
+}
+
+#[test]
+fn second_agent_on_an_interface_is_refused_by_name_and_process() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let tc: &[&str] = &["--ingress", "tc"];
+    for (first, second) in [(&[][..], &[][..]), (tc, tc), (&[], tc), (tc, &[])] {
+        let running = Agent::on(border.gateway(), "lan0").arguments(first).start().unwrap();
+        let refusal = Agent::on(border.gateway(), "lan0").arguments(second).refused().unwrap();
+        let words = format!("interface lan0 is watched by another smb-sensor (process {})", running.id());
+        assert!(refusal.stderr.contains(&words), "{first:?} {second:?}: {refusal:?}");
+        running.stop().unwrap();
+    }
 }
 
 #[test]

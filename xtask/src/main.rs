@@ -8,11 +8,13 @@ mod cargo;
 mod conformance;
 mod demo;
 mod dist;
+mod fleet_sim;
 mod fuzz;
 mod incidents;
 mod lint_imports;
 mod lint_kernel;
 mod lint_links;
+mod page;
 mod page_screenshots;
 mod privilege;
 mod replay_report;
@@ -51,6 +53,8 @@ enum Task {
     ReplayReport(replay_report::Arguments),
     /// Play every attack in temporary network namespaces, and write the table of the incidents
     Incidents(incidents::Arguments),
+    /// Simulate a thousand sensors that publish to a cluster of NATS servers, and write the table of what was measured
+    FleetSim(fleet_sim::Arguments),
     /// Run random frames or prefix sets through the kernel, the host engine and an oracle until they disagree
     Fuzz(fuzz::Arguments),
     /// Run every test and count the passed, failed and skipped ones
@@ -65,7 +69,7 @@ enum Task {
     LintLinks,
     /// Run the demo and draw its last screen as docs/demo.svg
     Screenshot,
-    /// Draw the status page with prepared incidents into docs/images
+    /// Draw the status page with prepared incidents, and `smb-sensor top` with a running agent, into docs/images
     PageScreenshots,
 }
 
@@ -79,6 +83,7 @@ fn main() -> ExitCode {
         Task::Conformance(arguments) => conformance::run(&arguments),
         Task::ReplayReport(arguments) => replay_report::run(&arguments),
         Task::Incidents(arguments) => incidents::run(&arguments),
+        Task::FleetSim(arguments) => fleet_sim::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Test => test::run(),
         Task::VmTest(arguments) => vm_test::run(&arguments),

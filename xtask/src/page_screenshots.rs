@@ -1,4 +1,4 @@
-//! Takes pictures of the status page for the documentation.
+//! Takes pictures of the status page, and of `smb-sensor top`, for the documentation.
 
 use std::{env, fs, process::ExitCode};
 
@@ -13,17 +13,22 @@ const PICTURES: &str = "docs/images";
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let steps = Steps::begin("page-screenshots")?;
     setup::prepare(&steps, setup::Purpose::Tests)?;
-    let program = build_debug(&steps, "sensor-tests", "status-page")?;
-    let Some(mut command) = Privilege::detect().command("env") else {
-        bail!(
-            "the page is served in a network namespace, which needs root, and sudo cannot be used here; run as root"
-        );
-    };
+    let page = build_debug(&steps, "sensor-tests", "status-page")?;
+    let agent = build_debug(&steps, "sensor-user", "smb-sensor")?;
+    let top = build_debug(&steps, "sensor-tests", "top-picture")?;
     let folder = workspace_root().join(PICTURES);
     fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    // sudo may set its own PATH.
-    command.arg(format!("PATH={}", env::var("PATH").unwrap_or_default())).arg(program).arg(&folder);
-    steps.run("Draw the pages", |step| step.command(&mut command))?;
+    for (name, program) in [("Draw the pages", page), ("Draw the terminal", top)] {
+        let Some(mut command) = Privilege::detect().command("env") else {
+            bail!(
+                "the sensor runs in a network namespace, which needs root, and sudo cannot be used here; run as root"
+            );
+        };
+        // sudo may set its own PATH.
+        command.arg(format!("PATH={}", env::var("PATH").unwrap_or_default()));
+        command.arg(format!("SMB_SENSOR_BIN={}", agent.display())).arg(program).arg(&folder);
+        steps.run(name, |step| step.command(&mut command))?;
+    }
     println!("Wrote the pictures into {}", folder.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -40,6 +40,16 @@ pub(super) const fn opens(tcp_flags: u8) -> bool {
     tcp_flags & (tcp::SYN | tcp::ACK | tcp::RST | tcp::FIN) == tcp::SYN
 }
 
+/// Whether an exemption covers a connection between these ends, or may cover it.
+#[inline(always)]
+pub(super) const fn is_exempt(client: PrefixFlags, server: PrefixFlags) -> bool {
+    client.contains(PrefixFlags::EXEMPT_SOURCE)
+        || server.contains(PrefixFlags::EXEMPT_DESTINATION)
+        || client.contains(PrefixFlags::MAYBE_EXEMPT_SOURCE)
+        || server.contains(PrefixFlags::MAYBE_EXEMPT_DESTINATION)
+        || client.is_pair_with(server)
+}
+
 /// Decides about a SYN that `side` sent from an address with the flags `from` to one with the flags `to`.
 #[inline(always)]
 pub(super) fn enforce<E: Environment>(
@@ -48,11 +58,7 @@ pub(super) fn enforce<E: Environment>(
     side: Side,
     service: PortKind,
 ) -> Enforced {
-    let exempt = from.contains(PrefixFlags::EXEMPT_SOURCE)
-        || to.contains(PrefixFlags::EXEMPT_DESTINATION)
-        || from.contains(PrefixFlags::MAYBE_EXEMPT_SOURCE)
-        || to.contains(PrefixFlags::MAYBE_EXEMPT_DESTINATION)
-        || from.is_pair_with(to);
+    let exempt = is_exempt(from, to);
     // To the Internet the rule covers SMB alone; from the Internet it covers every service.
     let ruled = matches!(side, Side::Remote) || service.has(port::SMB);
     if exempt || !ruled {

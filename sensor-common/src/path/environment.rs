@@ -4,6 +4,7 @@ use core::ops::{Deref, DerefMut};
 
 use super::kept::Kept;
 use crate::{
+    block::BlockEntry,
     counter::Counter,
     headers::Address,
     payload::{Piece, PieceBuffer},
@@ -86,6 +87,14 @@ pub trait Environment {
     fn emit_piece(&mut self, piece: &Piece) -> bool;
     /// Whether enforcement is on at this tick.
     fn enforces(&self, now: u32) -> bool;
+    /// The block that concerns packets between these addresses, in whatever order; [`BlockEntry::NONE`] if there is none.
+    fn block_of(&self, source: &Address, destination: &Address) -> BlockEntry;
+    /// Whether there are blocks, in force or not.
+    fn has_blocks(&self) -> bool;
+    /// Whether blocks are in force at this tick.
+    fn blocks(&self, now: u32) -> bool;
+    /// Counts a packet for the block with this number.
+    fn count_block(&mut self, number: u32);
     /// Counts a packet for the exemption with this number.
     fn count_exempt(&mut self, counter: u32);
     /// Adds to a counter.

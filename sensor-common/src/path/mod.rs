@@ -5,6 +5,7 @@
 
 mod account;
 mod andx;
+mod block;
 mod capture;
 mod checksum;
 mod datagram;
@@ -22,6 +23,7 @@ use self::decide::decide_and_account;
 pub use self::{
     account::{Unaccounted, account},
     andx::command,
+    block::{Blocked, block},
     capture::{Look, MAX_LOOKS, MAX_PIECES, capture},
     decide::decide,
     environment::Environment,
@@ -71,7 +73,7 @@ pub enum Verdict {
     Kept,
     /// Accounted to its flow, and its payload may be evidence: [`capture`] must read it.
     Evident,
-    /// Accounted to its flow, and dropped.
+    /// Dropped, and accounted to its flow or counted.
     Dropped,
 }
 
@@ -135,7 +137,18 @@ pub fn process<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B, arrival: 
         }
     });
     match decided {
-        Ok((packet, ends)) => account(env, &packet, &ends),
+        Ok((mut packet, ends)) => {
+            let blocked = if env.has_blocks() { block(env, &mut packet, &ends) } else { Blocked::No };
+            match blocked {
+                Blocked::No => account(env, &packet, &ends),
+                Blocked::Drop => {
+                    account(env, &packet, &ends);
+                    Verdict::Dropped
+                }
+                Blocked::Cut => Verdict::Dropped,
+                Blocked::Foreign => Verdict::Foreign,
+            }
+        }
         Err(verdict) => verdict,
     }
 }
@@ -164,7 +177,8 @@ pub fn parse<E: Environment, B: Bytes + Copy>(
 }
 
 /// Processes a frame for which [`fast_path`](crate::fast_path) already found the offsets, and one of whose ports, that of the
-/// `server`, is a watched `service`; [`process_known`] left it.
+/// `server`, is a watched `service`; [`process_known`] left it. Blocks are
+/// not looked at: while there are any, a frame takes the general path instead.
 #[inline(always)]
 pub fn process_plain<E: Environment, B: Bytes + Copy>(
     env: &mut E,

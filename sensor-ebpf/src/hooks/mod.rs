@@ -12,8 +12,8 @@ use sensor_common::{
     classify::Server,
     headers::{NoPorts, Ports},
     path::{
-        Arrival, Environment as _, Look, MAX_LOOKS, Verdict, account, capture, command, count_unparsed,
-        decide, decide_quic, parse, process_known, process_plain,
+        Arrival, Blocked, Environment as _, Look, MAX_LOOKS, Verdict, account, block, capture, command,
+        count_unparsed, decide, decide_quic, parse, process_known, process_plain,
     },
     settings::{PortKind, feature},
 };
@@ -51,6 +51,10 @@ pub(super) enum Then {
     Drop,
     /// It is to be accounted.
     Account,
+    /// It has to take the general path.
+    General,
+    /// It is to be accounted, and dropped.
+    AccountAndDrop,
 }
 
 pub(super) const FOUND: u32 = Find::Found as u32;
@@ -72,13 +76,20 @@ impl Then {
             2 => Self::Capture,
             3 => Self::Drop,
             4 => Self::Account,
+            5 => Self::General,
             _ => Self::Pass,
         }
     }
 
-    /// From a number; a packet that is to be accounted is accounted.
+    /// From a number; a packet that is to be accounted is accounted, unless a block ends it.
     #[inline(always)]
     pub(super) fn accounted(number: u32) -> Self {
+        let may_be_blocked = number == Self::Account as u32 && Kernel.has_blocks();
+        let number = if may_be_blocked { smb_block() } else { number };
+        if number == Self::AccountAndDrop as u32 {
+            smb_account();
+            return Self::Drop;
+        }
         Self::from_number(if number == Self::Account as u32 { smb_account() } else { number })
     }
 
@@ -164,6 +175,22 @@ pub(super) fn decided_quic<B: Bytes + Copy>(frame: B, arrival: Arrival) -> Then 
     }
 }
 
+/// Applies the block that concerns the packet that was watched last.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(super) extern "C" fn smb_block() -> u32 {
+    let then = match (kept_unaccounted(), kept_ends()) {
+        (Some(packet), Some(ends)) => match block(&mut Kernel, packet, ends) {
+            Blocked::No => Then::Account,
+            Blocked::Drop => Then::AccountAndDrop,
+            Blocked::Cut => Then::Drop,
+            Blocked::Foreign => Then::Pass,
+        },
+        _ => Then::Pass,
+    };
+    then as u32
+}
+
 /// Accounts the packet that was watched last.
 #[unsafe(no_mangle)]
 #[inline(never)]
@@ -202,6 +229,12 @@ pub(super) fn chained<B: Bytes + Copy>(frame: B) -> u32 {
 #[inline(always)]
 pub(super) fn is_short() -> bool {
     Kernel.features() & feature::SHORT != 0
+}
+
+/// Whether frames that are not known have to take the general path: for want of another one, or because there are blocks.
+#[inline(always)]
+pub(super) fn is_general() -> bool {
+    is_short() || Kernel.has_blocks()
 }
 
 /// Whether watched packets are logged.

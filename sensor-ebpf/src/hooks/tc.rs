@@ -14,8 +14,8 @@ use sensor_common::{
 };
 
 use super::{
-    FOUND, QUIC, SHORT, Then, at_port, captured, chained, decided_quic, found, is_short, known, logs, looks,
-    plain, watched,
+    FOUND, QUIC, SHORT, Then, at_port, captured, chained, decided_quic, found, is_general, known, logs,
+    looks, plain, watched,
 };
 use crate::{
     frame::{Context, Pieces},
@@ -55,14 +55,13 @@ fn socket_buffer(context: *mut __sk_buff, hook: Hook) -> i32 {
     let linear = context.linear();
     // SAFETY: the context is valid for the length of the run.
     let is_shorter = |length| unsafe { (*context).len } < length;
-    let general = || general_socket_buffer(context, hook, smb_find_in_socket_buffer);
     let then = match fast_path(&Kernel, linear, is_shorter) {
         FastPath::Foreign => return TC_ACT_UNSPEC,
         FastPath::PlainIpv4(server, service) => {
             let arrival = arrival_of_socket_buffer(context, hook);
             match known(linear, |frame| plain_ipv4(frame, 0), service, arrival) {
                 Some(then) => then,
-                None if is_short() => general(),
+                None if is_general() => Then::General,
                 None => Then::from_number(smb_plain_v4_socket_buffer(
                     context,
                     hook as u32,
@@ -75,7 +74,7 @@ fn socket_buffer(context: *mut __sk_buff, hook: Hook) -> i32 {
             let arrival = arrival_of_socket_buffer(context, hook);
             match known(linear, |frame| plain_ipv6(frame, 0), service, arrival) {
                 Some(then) => then,
-                None if is_short() => general(),
+                None if is_general() => Then::General,
                 None => Then::from_number(smb_plain_v6_socket_buffer(
                     context,
                     hook as u32,
@@ -84,7 +83,11 @@ fn socket_buffer(context: *mut __sk_buff, hook: Hook) -> i32 {
                 )),
             }
         }
-        FastPath::Unsure => general(),
+        FastPath::Unsure => Then::General,
+    };
+    let then = match then {
+        Then::General => general_socket_buffer(context, hook, smb_find_in_socket_buffer),
+        then => then,
     };
     finish_socket_buffer(context, then)
 }

@@ -15,8 +15,8 @@ use sensor_common::{
 };
 
 use super::{
-    FOUND, QUIC, Then, at_port, captured, chained, decided_quic, found, is_short, known, logs, looks, plain,
-    watched,
+    FOUND, QUIC, Then, at_port, captured, chained, decided_quic, found, is_general, known, logs, looks,
+    plain, watched,
 };
 use crate::{
     frame::{Context, Linear, Pieces, Reloaded},
@@ -78,19 +78,20 @@ fn incoming<B: Bytes + Copy>(context: *mut xdp_md, frame: fn(*mut xdp_md) -> B, 
             let arrival = arrival_of(context);
             match known(linear, |frame| plain_ipv4(frame, 0), service, arrival) {
                 Some(then) => then,
-                None if is_short() => general(context, &steps),
+                None if is_general() => Then::General,
                 None => plain(frame(context), |frame| plain_ipv4(frame, 0), (server, service), arrival),
             }
         }
         FastPath::PlainIpv6(server, service) => {
             match known(linear, |frame| plain_ipv6(frame, 0), service, arrival_of(context)) {
                 Some(then) => then,
-                None if is_short() => general(context, &steps),
+                None if is_general() => Then::General,
                 None => Then::from_number((steps.plain_v6)(context, server as u32, service.0.into())),
             }
         }
-        FastPath::Unsure => general(context, &steps),
+        FastPath::Unsure => Then::General,
     };
+    let then = if then == Then::General { general(context, &steps) } else { then };
     if then == Then::Capture {
         looks(|| (steps.capture)(context), || (steps.command)(context));
     }

@@ -1,5 +1,6 @@
 //! The core as one pure function: an input and the time in, events out.
 
+mod asking;
 mod assessment;
 mod ending;
 mod published;
@@ -11,14 +12,14 @@ use sensor_common::slot::{RecordKind, Slot};
 use sensor_dissect::FingerprintKey;
 
 pub use self::state::{CoreCounts, StateChanges};
-use self::{ending::SummaryLimit, published::rulebook};
+use self::{asking::Asked, ending::SummaryLimit, published::rulebook};
 use crate::{
-    address::{Direction, FiveTuple},
+    address::FiveTuple,
     event::{Event, FlowSummary},
     exempt::{Exemptions, Question},
     flow::{Change, FlowEntry, FlowTable, FlowTableOptions, StoredFlow},
     incident::{
-        IncidentId, Link, Recorded, Scope, StoredIncident, ThreatHit,
+        Enriched, IncidentId, Link, Recorded, Scope, StoredIncident, ThreatHit,
         book::{Book, Context},
         quota::Admission,
     },
@@ -30,7 +31,7 @@ use crate::{
     rules,
     service::Service,
     settings::Settings,
-    terms::{Clocks, KnownTerms, Step, Term},
+    terms::{Clocks, KnownTerms, Step, Term, TermAnswer},
     time::{Moment, TickClock, Timestamp},
     view::FlowView,
 };
@@ -48,8 +49,17 @@ pub enum Input<'a> {
     Clocks(Clocks),
     /// Another configuration.
     Reconfigure(Box<Settings>),
+    /// What was found about the hosts of an incident.
+    Enriched {
+        /// That.
+        enriched: &'a Enriched,
+        /// A document of the incident that is still to be written says it.
+        is_said: bool,
+    },
     /// The ring has lost so many records so far.
     RecordsLost(u64),
+    /// What other sensors know of a destination.
+    Term(TermAnswer),
     /// The end of the run. With `kept`, open incidents and connections are stored and go on later; without, they are closed.
     End {
         /// Whether the state is kept.
@@ -81,6 +91,7 @@ pub struct Core {
     flows: FlowTable<Link>,
     lookup: Box<dyn ProcessLookup + Send>,
     terms: KnownTerms,
+    asked: Asked,
     exemptions: Exemptions,
     rulebook: Option<Rulebook>,
     book: Book,
@@ -98,6 +109,11 @@ pub struct Core {
 
 /// The rule that asks for a new destination.
 const RARE_DESTINATION: &str = rules::rare_destination::META.id;
+
+/// The server of a connection, as the rule knows it.
+fn destination(view: &FlowView<'_>) -> Term {
+    Term { rule: RARE_DESTINATION, address: view.server.ip() }
+}
 
 /// Connections that are remembered while the quota holds them back.
 const MAX_HELD_BACK: usize = 4_096;
@@ -129,6 +145,7 @@ impl Core {
             flows,
             lookup,
             terms,
+            asked: Asked::default(),
             exemptions,
             rulebook,
             book,
@@ -167,13 +184,16 @@ impl Core {
                 let summaries = self.book.advance(now.at, &mut written);
                 out.extend(written.into_iter().map(Event::from));
                 self.end_windows(summaries, now.at, out);
+                self.tend_shared_terms(now.at, out);
             }
             Input::Clocks(clocks) => self.step = self.terms.keep_time(clocks).or(self.step),
             Input::Reconfigure(settings) => self.reconfigure(*settings),
+            Input::Enriched { enriched, is_said } => self.book.enrich(enriched, is_said),
             Input::RecordsLost(lost) => {
                 self.lost_records = lost;
                 self.flows.set_lost_records(lost);
             }
+            Input::Term(answer) => self.take_answer(answer, now.at, out),
             Input::End { kept } => self.end(kept, now, out),
         }
         self.settle_changes(now.at, out);
@@ -284,10 +304,7 @@ impl Core {
         };
         let id = self.book.place(view, link, &context);
         let has_changed = self.merge(id, view, link, now);
-        let destination = Term { rule: RARE_DESTINATION, address: view.server.ip() };
-        let learns = self.terms.learning_until(now).is_some();
-        // Kept with the connection: it makes its own server known, and is held back or moves to another incident afterwards.
-        link.new_destination |= !learns && self.terms.is_new(destination, now);
+        self.judge_destination(view, link, now, out);
         let relation = relayed.map(|(_, relayed)| relayed);
         let (assessment, found) = self.assess(id, view, relation, link.new_destination, now);
         if !found {
@@ -382,16 +399,26 @@ impl Core {
                 .collect();
             has_changed |= !incident.threats.is_empty();
         }
-        has_changed
+        has_changed | self.name_host(id)
+    }
+
+    /// Notes what the inventory says of the internal host; tells whether that is new.
+    fn name_host(&mut self, id: IncidentId) -> bool {
+        let Some(stored) = self.book.stored_mut(id) else { return false };
+        let internal = &mut stored.incident.internal;
+        let asset = internal.only_address().and_then(|address| self.settings.assets.of(address));
+        if internal.asset.as_ref() == asset {
+            return false;
+        }
+        internal.asset = asset.cloned();
+        true
     }
 
     /// Only a connection that was completed makes its server known.
     fn learn(&mut self, view: &FlowView<'_>, now: Timestamp) {
-        if view.direction == Direction::Outbound
-            && view.service == Service::Smb
-            && view.level >= EvidenceLevel::Connected
-        {
-            self.terms.learn(Term { rule: RARE_DESTINATION, address: view.server.ip() }, now);
+        // One that others are being asked about becomes known with their answer.
+        if asking::makes_known(view) && !self.asked.claim(view.server.ip()) {
+            self.terms.learn(destination(view), now);
         }
     }
 }

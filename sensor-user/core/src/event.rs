@@ -6,8 +6,9 @@ use sensor_dissect::{Facts, facts::Datagrams, quic::ClientHello};
 
 use crate::{
     address::FiveTuple,
-    incident::{IncidentEvent, IncidentId, IncidentOutput, QuotaSummary},
+    incident::{CampaignSummary, IncidentEvent, IncidentId, IncidentOutput, QuotaSummary},
     process::Process,
+    terms::TermRequest,
     view::FlowView,
 };
 
@@ -18,6 +19,8 @@ pub enum Event {
     Incident(Box<IncidentEvent>),
     /// New incidents of a rule were only counted.
     Quota(QuotaSummary),
+    /// Incidents are connected, and concern several internal hosts.
+    Campaign(Box<CampaignSummary>),
     /// A connection ended.
     Flow(Box<FlowSummary>),
     /// A connection belongs to an open incident: its packets are worth recording.
@@ -34,6 +37,8 @@ pub enum Event {
         /// The connection.
         tuple: FiveTuple,
     },
+    /// Something to ask other sensors, or to tell them.
+    Term(TermRequest),
 }
 
 impl From<IncidentOutput> for Event {
@@ -41,6 +46,7 @@ impl From<IncidentOutput> for Event {
         match output {
             IncidentOutput::Event(event) => Self::Incident(event),
             IncidentOutput::Quota(summary) => Self::Quota(summary),
+            IncidentOutput::Campaign(summary) => Self::Campaign(summary),
         }
     }
 }

@@ -6,8 +6,10 @@
 //! Imports run one way: vocabulary (`time`, `address`, `level`, `service`, `process`, `view`), `flow`, `rules`, `incident`, `core`.
 
 pub mod address;
+pub mod asset;
 pub mod attack;
 mod core;
+pub mod enrichment;
 pub mod event;
 pub mod exempt;
 pub mod flow;

@@ -11,8 +11,8 @@ use sensor_common::{
     headers::VLAN_PRESENT,
     payload::{PIECE_HEAD_LEN, PieceHead, PieceKind},
     slot::{
-        CLIENT_IS_LOCAL, CLIENT_IS_REMOTE, RECORD_REPLACED_LEN, RECORD_V4_LEN, RECORD_V6_LEN, RECORD_VERSION,
-        RecordKind, RecordV4, RecordV6, Side, Slot, TCP, UDP, content_bit, unfollowed,
+        CLIENT_IS_LOCAL, CLIENT_IS_REMOTE, FlowLine, RECORD_REPLACED_LEN, RECORD_V4_LEN, RECORD_V6_LEN,
+        RECORD_VERSION, RecordKind, RecordV4, RecordV6, Side, Slot, TCP, UDP, content_bit, unfollowed,
     },
 };
 use sensor_dissect::stream::Checksum;
@@ -221,6 +221,18 @@ pub fn record(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
         RecordKind::Replaced => Err(DecodeError::Length(bytes.len())),
         kind => Ok(Record::Flow(kind, flow(bytes)?)),
     }
+}
+
+/// Kernel ticks of the packet that caused a record, where it says so: a settled flow may have been quiet for long, and a piece
+/// of payload has no time.
+#[must_use]
+pub fn packet_ticks(bytes: &[u8]) -> Option<u32> {
+    let record = match RecordKind::from_wire(*bytes.get(1)?)? {
+        RecordKind::Opened | RecordKind::Rose | RecordKind::Closed => bytes,
+        RecordKind::Replaced => bytes.get(RECORD_V4_LEN..)?,
+        RecordKind::Settled | RecordKind::Payload => return None,
+    };
+    FlowLine::read_from_prefix(record).ok().map(|(line, _)| line.last)
 }
 
 /// The state of a flow in a record.

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
+    asset::Assets,
     exempt::Exemption,
     profile::{self, ProfileName},
     rules::limits::Limits,
@@ -23,6 +24,8 @@ pub struct Settings {
     pub exemptions: Vec<Exemption>,
     /// Prefixes that somebody warns about.
     pub threats: Arc<ThreatLists>,
+    /// Own hosts.
+    pub assets: Arc<Assets>,
     /// Limits of rules.
     pub limits: Limits,
     /// Time for an attempt to be answered before it is reported.
@@ -35,6 +38,8 @@ pub struct Settings {
     pub incident_idle: Duration,
     /// Whether each connection gets a summary.
     pub flow_summaries: bool,
+    /// Whether other sensors are asked about new destinations, and hear of those that are known here.
+    pub shared_terms: bool,
     /// Whether to report which connections belong to incidents, so that their packets can be recorded.
     pub recording: bool,
 }

@@ -106,8 +106,14 @@ impl TickClock {
     /// The wall-clock time of `ticks`, counted back from `now`; a tick slightly in the future is now.
     #[must_use]
     pub fn timestamp(self, ticks: u32, now: Moment) -> Timestamp {
+        now.at - self.age(ticks, now)
+    }
+
+    /// Time from `ticks` until `now`, in whole ticks; zero for a tick slightly in the future.
+    #[must_use]
+    pub fn age(self, ticks: u32, now: Moment) -> Duration {
         let ago = now.ticks.wrapping_sub(ticks) as i32;
-        now.at - self.tick.saturating_mul(ago.max(0).unsigned_abs())
+        self.tick.saturating_mul(ago.max(0).unsigned_abs())
     }
 }
 

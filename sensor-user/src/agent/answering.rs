@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use sensor_common::counter::Counter;
 
-use super::Sensor;
+use super::{Sensor, blocking::asked as asked_block};
 use crate::{
     control::{Asked, Request},
     enforcement::{Enforcement, permitted},
@@ -38,6 +38,12 @@ impl Sensor {
                 let status = self.status()?;
                 Some(serde_json::to_string(&status).map_err(|error| error.to_string()))
             }
+            Request::Block { target, seconds, reason } => {
+                let block = asked_block(*target, *seconds, reason.clone(), asked.by.clone(), now);
+                Some(self.block(block, now))
+            }
+            Request::Unblock { target } => Some(self.unblock(*target, asked.by.clone(), now)),
+            Request::Blocks => Some(Ok(self.block_lines())),
             Request::Reload => {
                 self.read_config(Some(asked));
                 return Ok(());

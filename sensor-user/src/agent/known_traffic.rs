@@ -143,6 +143,9 @@ impl Sensor {
         let outputs = self.pipeline.reconfigure(&merged, now);
         self.reload_enforcement(&merged);
         self.note_lists(&kept, true);
+        for problem in &merged.unread_assets {
+            warn!("the inventory of own hosts stays as it was; correct it and reload again: {problem}");
+        }
         let mut summary = format!(
             "reloaded: {prefixes} prefixes, {} exemptions, {} threat lists",
             merged.exemptions.len(),
@@ -161,9 +164,9 @@ impl Sensor {
     }
 
     /// Writes the prefixes of a configuration at the present time; returns their number.
-    fn put_prefixes(&mut self, config: &Config, now: Moment) -> Result<usize, PrefixError> {
+    pub(super) fn put_prefixes(&mut self, config: &Config, now: Moment) -> Result<usize, PrefixError> {
         let in_force = config.at(now.at);
-        let prefixes = plan::prefixes(&in_force);
+        let prefixes = plan::prefixes_with(&in_force, &self.blocks.marked());
         let view = self.kernel.prefixes.view();
         let unblocked = self.kernel.prefixes.put(&prefixes)?;
         if unblocked > 0 {

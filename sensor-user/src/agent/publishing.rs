@@ -38,6 +38,8 @@ impl Sensor {
             findings: rules.map(count).collect(),
             outputs: self.pipeline.output_status(),
             interfaces: self.interface_states(),
+            stages: self.stages.clone(),
+            programs: self.kernel.program_runs(),
             slots: (self.kernel.slots.used(), self.kernel.slots.count()),
             ring: RingState { size: self.kernel.records.size(), peak: self.kernel.records.peak() },
             enforces: self.enforcement != Enforcement::Off,

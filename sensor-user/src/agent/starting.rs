@@ -4,12 +4,20 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use aya_log::EbpfLogger;
-use sensor_core::{Core, Start, flow::StoredFlow, rules, terms::KnownTerms};
-use tokio::{sync::Notify, time::Instant};
+use sensor_core::{
+    Core, Start,
+    flow::StoredFlow,
+    rules,
+    terms::{KnownTerms, TermAnswer},
+};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
 use tracing::{info, warn};
 
 use super::{
-    Sensor,
+    Sensor, blocking,
     files::Files,
     health::HealthReport,
     interfaces::{self, Refused},
@@ -23,12 +31,14 @@ use crate::{
     control::{self, Control},
     ecs,
     enforcement::{Enforcement, Now, permitted},
+    enrich::{Asker, Enriching},
     fingerprint_key,
     health::HealthBoard,
-    http::{Http, ReloadState},
+    http::{Http, LoadConfig, ReloadState},
     kernel::{
         attach::Attached, boot, interface::Interface, object::KernelProgram, privileges, ticks::KernelClock,
     },
+    latency::Stages,
     names::resolver::Names,
     output::StoreOutput,
     owner,
@@ -37,6 +47,7 @@ use crate::{
     record::Recording,
     rfc3339::rfc3339,
     runtime::{Lease, Supervisor},
+    shared_terms,
     sinks::{Sinks, Surroundings},
     state::Restored,
     storage::{FLOW_DOCUMENTS, Opened, RowBatch, Writer},
@@ -46,16 +57,17 @@ use crate::{
 const REMEMBERED: Duration = Duration::from_secs(7 * 86_400);
 
 impl Sensor {
-    /// Attaches the programs and prepares the agent; returns it with the control socket.
+    /// Attaches the programs and prepares the agent; returns it with the control socket and the answers of other sensors.
     ///
     /// # Errors
     /// The missing part, with what to do; nothing stays attached.
     pub(super) fn start(
         config: Config,
-        (files, names): (Files, Names),
+        (files, names, asker): (Files, Names, Asker),
+        load: LoadConfig,
         learnt: Arc<Notify>,
         supervisor: &Supervisor,
-    ) -> Result<(Self, Control)> {
+    ) -> Result<(Self, Control, mpsc::Receiver<TermAnswer>)> {
         if config.interfaces.is_empty() {
             bail!(
                 "no interface is named: give --iface, or `interfaces` in the configuration; there are: {}",
@@ -96,20 +108,28 @@ impl Sensor {
         // Before the store, which counts for each what it removes.
         let flows = config.flow_documents;
         let health = Arc::new(HealthBoard::default());
+        let rare = rules::rare_destination::META.id;
+        let window =
+            Duration::from_secs(config.detection.windows.days(rare).unwrap_or(0).saturating_mul(86_400));
+        let (asking, answering, answers) = shared_terms::channel(window);
         let mut sinks = Sinks::new(Surroundings {
             state_dir: config.state_dir.clone(),
             flows,
             store: handle.clone(),
             health: Arc::clone(&health),
             changed: learnt,
+            terms: answering,
             spawner: supervisor.spawner(),
         })?;
         sinks.start_all(&config.outputs)?;
         supervisor.spawn("store-writer", move || writer.run()).context("cannot start the store")?;
+        let stages = Stages { store: handle.committed().latency().clone(), ..Stages::default() };
         let http = config
             .http
             .as_ref()
-            .map(|options| Http::start(options, &config.state_dir, handle.committed().clone(), supervisor))
+            .map(|options| {
+                Http::start(options, &config.state_dir, handle.committed().clone(), load, supervisor)
+            })
             .transpose()?;
         let restored = Restored::of(&rows);
         let terms = KnownTerms::restore(
@@ -130,7 +150,7 @@ impl Sensor {
         for warning in plan::network_warnings(&config, &interfaces) {
             warn!("{warning}");
         }
-        let lease = Lease::start(kernel.enforcement.clone(), clock, supervisor)
+        let lease = Lease::start([kernel.enforcement.clone(), kernel.blocking.clone()], clock, supervisor)
             .context("cannot start the lease of enforcement")?;
         let mut enforcement = Enforcement::Off;
         if config.enforcement.active {
@@ -139,6 +159,9 @@ impl Sensor {
             lease.set(enforcement, now)?;
             warn!("enforcement is {enforcement}");
         }
+        // Before the interfaces, so that no packet passes that is blocked.
+        let at_start = Now::of(clock).context("cannot read the clock")?;
+        let blocks = blocking::restored(restored.blocks, boot, &config, &mut kernel, &lease, at_start)?;
         // Before the interfaces, so that the first packets of watched connections are recorded.
         let recording = Recording::start(&config.record, &config.watched(), &interfaces, supervisor)?;
         // Before the interfaces, so that the openers of watched connections are known.
@@ -152,7 +175,7 @@ impl Sensor {
         info!(
             "ready: profile {}, {} destinations known, {} KiB of flow slots, {} KiB of ring",
             config.profile,
-            terms.known(rules::rare_destination::META.id),
+            terms.known(rare),
             kernel.slots.bytes() / 1024,
             config.kernel.ring_bytes / 1024
         );
@@ -176,8 +199,8 @@ impl Sensor {
             },
             owners,
         );
-        let output = StoreOutput::new(handle, sensor, sinks);
-        let mut pipeline = Pipeline::new(core, output).with_recording(recording);
+        let output = Enriching::new(StoreOutput::new(handle, sensor, sinks), asker);
+        let mut pipeline = Pipeline::new(core, output).with_recording(recording).with_fleet(asking);
         let known = KnownTraffic::of(&config, now.at);
         pipeline.restore_hits(restored.hits);
         if let Some(report) = pipeline.exemptions().report(now.at) {
@@ -200,6 +223,7 @@ impl Sensor {
             lease_failures: 0,
             enforcement,
             known,
+            blocks,
             files,
             names,
             ports_looked: Instant::now(),
@@ -208,8 +232,9 @@ impl Sensor {
             reloads: ReloadState::at_start(now.at),
             since: Since::start(),
             health: HealthReport::on(health),
+            stages,
             config,
         };
-        Ok((sensor, control))
+        Ok((sensor, control, answers))
     }
 }

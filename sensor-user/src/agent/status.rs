@@ -167,6 +167,7 @@ fn output(one: &OutputStatus) -> Output {
         errors: one.errors,
         refused: one.refused,
         lost: one.lost,
+        can_deliver: one.ability.as_ref().map(Result::is_ok),
         last_success: one.last_success.map(rfc3339),
         last_error: one
             .last_error

@@ -68,6 +68,9 @@ pub struct AlertsArgs {
     /// Only incidents that are open
     #[arg(long)]
     pub open: bool,
+    /// List campaigns instead: incidents of several internal hosts with the same external host, credential or user
+    #[arg(long, conflicts_with_all = ["id", "json", "flows", "limit"])]
+    pub campaigns: bool,
     /// Write documents instead of a table, one per line
     #[arg(long)]
     pub json: bool,

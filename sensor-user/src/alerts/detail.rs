@@ -3,15 +3,17 @@
 use std::fmt::Write as _;
 
 use sensor_core::{
-    address::Direction,
-    incident::{Credential, Incident, LogonOutcome, Party, Share, message, steps},
+    incident::{Credential, Incident, LogonOutcome, Share, message, steps},
     level::EvidenceLevel,
     rules,
     time::Timestamp,
 };
 use sensor_dissect::escape::shown;
 
-use super::elsewhere::Elsewhere;
+use super::{
+    elsewhere::Elsewhere,
+    hosts::{external, internal, said_names},
+};
 use crate::rfc3339::rfc3339;
 
 /// Width of the names of lines.
@@ -26,6 +28,10 @@ pub(super) fn text(incident: &Incident, elsewhere: &Elsewhere) -> String {
         .put("incident", &format!("{}, opened {}; all times are UTC", incident.id, rfc3339(incident.opened)));
     lines.put("internal", &internal(incident));
     lines.put("external", &external(incident, elsewhere));
+    let names = said_names(incident);
+    if !names.is_empty() {
+        lines.put("named", &names.join(", "));
+    }
     for credential in &incident.credentials {
         lines.put("user", &user(credential));
     }
@@ -65,6 +71,7 @@ pub(super) fn text(incident: &Incident, elsewhere: &Elsewhere) -> String {
         let words = hit.description.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
         lines.put("listed", &format!("{} on list {}, line {}{words}", hit.prefix, hit.list, hit.line));
     }
+    related(incident, &mut lines);
     lines.put("complete", &complete(incident));
     advice(incident, &mut lines);
     lines.0
@@ -81,62 +88,6 @@ impl Lines {
         // Writing to a string does not fail.
         let _ = writeln!(self.0, "  {shown_name:<NAME$}{}", shown(text.as_bytes()));
     }
-}
-
-fn internal(incident: &Incident) -> String {
-    let mut text = party(&incident.internal);
-    if let Some(process) = &incident.process {
-        let name = process.name.as_deref().unwrap_or("a process");
-        let user = process.user_name.clone().unwrap_or_else(|| process.user.to_string());
-        let _ = write!(text, ", opened by {name} (pid {}, user {user})", process.pid);
-        let more = incident.other_processes.len();
-        if more > 0 {
-            let at_least = if incident.more_processes { "at least " } else { "" };
-            let _ = write!(text, " and {at_least}{more} more");
-        }
-    } else if incident.direction == Direction::Outbound {
-        text.push_str(windows_client(incident));
-    }
-    text
-}
-
-fn external(incident: &Incident, elsewhere: &Elsewhere) -> String {
-    let mut text = party(&incident.external);
-    match incident.direction {
-        Direction::Inbound => text.push_str(windows_client(incident)),
-        Direction::Outbound => {
-            let _ = write!(text, ", {}", incident.ports_phrase());
-        }
-    }
-    if incident.external.only_address().is_some() {
-        let _ = write!(text, "; first seen {}", date(elsewhere.first.min(incident.first)));
-        let others = match elsewhere.other_hosts {
-            0 => "no incident of another internal host names it".to_owned(),
-            1 => "incidents of 1 other internal host name it".to_owned(),
-            many => format!("incidents of {many} other internal hosts name it"),
-        };
-        let _ = write!(text, "; {others}");
-    }
-    text
-}
-
-/// The inferred client.
-fn windows_client(incident: &Incident) -> &'static str {
-    if incident.windows_client.is_empty() { "" } else { ", probably the SMB client of the Windows kernel" }
-}
-
-fn party(party: &Party) -> String {
-    let addresses: Vec<_> = party.addresses.iter().map(ToString::to_string).collect();
-    let mut text = addresses.join(", ");
-    let more = party.count.saturating_sub(addresses.len() as u64);
-    if more > 0 {
-        let at_least = if party.at_least { "at least " } else { "" };
-        let _ = write!(text, " and {at_least}{more} more");
-    }
-    if let Some(name) = &party.name {
-        let _ = write!(text, " {name}");
-    }
-    text
 }
 
 fn user(credential: &Credential) -> String {
@@ -229,6 +180,17 @@ fn findings(incident: &Incident, lines: &mut Lines) {
     }
 }
 
+/// Incidents that have something in common with this one.
+fn related(incident: &Incident, lines: &mut Lines) {
+    for (id, kinds) in &incident.related.incidents {
+        let common: Vec<_> = kinds.iter().map(|kind| kind.name().replace('_', " ")).collect();
+        lines.put("related", &format!("{id}, same {}", rules::sentence::list(&common)));
+    }
+    if let Some(campaign) = incident.related.campaign {
+        lines.put("campaign", &format!("{campaign}; `smb-sensor alerts --campaigns` lists it"));
+    }
+}
+
 fn complete(incident: &Incident) -> String {
     let read = if incident.joined_late {
         "the sensor joined late and did not see the beginning"
@@ -264,9 +226,4 @@ fn clock(at: Timestamp, first: Timestamp) -> String {
     let same_day = text.get(..10) == first.get(..10);
     let time = text.get(11..23).unwrap_or(&text);
     if same_day { time.to_owned() } else { format!("{} {time}", text.get(..10).unwrap_or_default()) }
-}
-
-/// "2026-11-29 10:13".
-fn date(at: Timestamp) -> String {
-    rfc3339(at).get(..16).unwrap_or_default().replace('T', " ")
 }

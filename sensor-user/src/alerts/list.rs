@@ -186,16 +186,17 @@ const fn style(severity: Severity) -> Style {
     }
 }
 
-/// An address with the host name, or the number of addresses.
+/// An address with the host name and the autonomous system, or the number of addresses.
 fn party(party: &Party) -> String {
-    match (party.only_address(), &party.name) {
-        (Some(address), Some(name)) => format!("{address} {}", shown(name.as_bytes())),
-        _ => party.phrase(),
-    }
+    let Some(address) = party.only_address() else { return party.phrase() };
+    let system =
+        party.enrichment().and_then(|known| known.autonomous_system.as_ref()).map(ToString::to_string);
+    let parts = [Some(address.to_string()), party.best_name().map(|name| shown(name.as_bytes())), system];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 /// `29 Nov 10:14:07`, UTC.
-fn second(at: Timestamp) -> String {
+pub(super) fn second(at: Timestamp) -> String {
     let format = format_description!("[day padding:space] [month repr:short] [hour]:[minute]:[second]");
     OffsetDateTime::from_unix_timestamp_nanos(at.unix_nanos().into())
         .ok()

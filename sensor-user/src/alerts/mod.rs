@@ -1,8 +1,10 @@
 //! `smb-sensor alerts`: incidents, read from the store, whether or not an agent runs.
 
 mod arguments;
+mod campaigns;
 mod detail;
 mod elsewhere;
+mod hosts;
 mod list;
 #[cfg(test)]
 mod tests;
@@ -78,6 +80,11 @@ fn many(args: &AlertsArgs, reader: &Reader) -> Result<ExitCode> {
         if args.fits(&incident) {
             listed.push(incident);
         }
+    }
+    if args.campaigns {
+        let text = campaigns::table(&listed);
+        stdout::write(|out| write!(out, "{text}"))?;
+        return Ok(ExitCode::SUCCESS);
     }
     let more = listed.len().saturating_sub(args.most());
     listed.truncate(args.most());

@@ -10,7 +10,6 @@ use crate::{
         ethtool::Offloads,
         interface::Interface,
         object::KernelProgram,
-        watcher::watcher_of,
     },
 };
 
@@ -47,19 +46,16 @@ pub(super) fn interface(
 
 /// Attaches for a moment and reports the ways.
 fn tried(kernel: &mut KernelProgram, interface: Interface, config: &Config) -> (Line, Option<Ingress>) {
-    let index = interface.index;
     let attached = match Attached::new(kernel, interface, config.kernel.ingress, config.kernel.tc) {
         Ok(attached) => attached,
         Err(error) => {
-            let watcher = if let AttachError::Busy { .. } = error { watcher_of(index) } else { None };
-            let line = watcher.map_or_else(
-                || Line::Missing(error.to_string()),
-                |watcher| {
-                    Line::Ok(format!(
-                        "watched by smb-sensor now (process {watcher}), incoming by XDP; not tried beside it"
-                    ))
-                },
-            );
+            let line = match error {
+                AttachError::Watched { process, .. } => {
+                    let process = process.map_or_else(String::new, |process| format!(" (process {process})"));
+                    Line::Ok(format!("watched by smb-sensor now{process}; not tried beside it"))
+                }
+                error => Line::Missing(error.to_string()),
+            };
             return (line, None);
         }
     };

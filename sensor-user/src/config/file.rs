@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use toml_span::{Span, de_helpers::TableHelper};
 
 use super::{
-    AttributionChoice, BadThreatList, Config, Problem, exemptions, http, lists, outputs,
+    AttributionChoice, BadThreatList, Config, Problem, assets, exemptions, hosts, http, lists, outputs,
     reader::{Reader, describe},
-    threats,
+    response, threats,
     value::{directory, internal_network, non_empty, one_of, port, power_of_two, seconds, within},
 };
 use crate::kernel::attach::{IngressChoice, TcChoice};
@@ -23,16 +23,33 @@ pub(super) fn parse(
     bad_threat_list: BadThreatList,
 ) -> Result<Config, Vec<Problem>> {
     let mut config = Config::default();
-    let mut unread = vec![];
+    let (mut unread, mut unread_assets) = (vec![], vec![]);
     read(text, |reader, table| {
         settings(reader, table, &mut config, folder);
         match bad_threat_list {
-            BadThreatList::Refused => reader.errors.append(&mut reader.unread_lists),
-            BadThreatList::LeftOut => unread.append(&mut reader.unread_lists),
+            BadThreatList::Refused => {
+                reader.errors.append(&mut reader.unread_lists);
+                reader.errors.append(&mut reader.unread_assets);
+            }
+            BadThreatList::LeftOut => {
+                unread.append(&mut reader.unread_lists);
+                unread_assets.append(&mut reader.unread_assets);
+            }
         }
     })?;
     config.unread_threat_lists = problems(text, unread);
+    config.unread_assets = problems(text, unread_assets);
     Ok(config)
+}
+
+/// Why a text is no TOML document.
+fn not_toml(error: &toml_span::Error) -> String {
+    use toml_span::ErrorKind::{DuplicateKey, DuplicateTable, RedefineAsArray};
+    match error.kind {
+        // Each of the two is valid by itself.
+        DuplicateKey { .. } | DuplicateTable { .. } | RedefineAsArray => describe(error),
+        _ => format!("not TOML: {}", describe(error)),
+    }
 }
 
 /// Reads a TOML document with `read`.
@@ -46,10 +63,10 @@ pub(super) fn read(
     let mut root = match toml_span::parse(text) {
         Ok(root) => root,
         Err(error) => {
-            return Err(vec![Problem::at(text, error.span.start, format!("not TOML: {}", describe(&error)))]);
+            return Err(vec![Problem::at(text, error.span.start, not_toml(&error))]);
         }
     };
-    let mut reader = Reader { errors: vec![], unread_lists: vec![] };
+    let mut reader = Reader { errors: vec![], unread_lists: vec![], unread_assets: vec![] };
     reader.table(&mut root, read);
     if reader.errors.is_empty() {
         return Ok(());
@@ -165,6 +182,7 @@ fn settings(reader: &mut Reader, table: &mut TableHelper<'_>, config: &mut Confi
         reader.value(table, "active", &mut enforcement.active, Ok);
         reader.value(table, "expire_after", &mut enforcement.expire_after, |n| within(n, 0, 31_536_000));
     });
+    response::read(reader, table, &mut config.response);
     reader.section(table, "record", |reader, table| {
         let record = &mut config.record;
         reader.value(table, "file", &mut record.file, |path: String| {
@@ -175,6 +193,8 @@ fn settings(reader: &mut Reader, table: &mut TableHelper<'_>, config: &mut Confi
         });
         reader.value(table, "max_mib", &mut record.max_mib, |n| within(n, 1, 1 << 20));
     });
+    (config.assets_file, config.assets) = assets::read(reader, table, folder);
+    config.hosts = hosts::read(reader, table, folder);
     config.http = http::read(reader, table, folder);
     config.lists = lists::read(reader, table, folder);
     config.exemptions = exemptions::read(reader, table, &config.lists);
@@ -201,7 +221,9 @@ mod tests {
         assert_eq!(config.services, defaults.services);
         assert_eq!(config.detection, defaults.detection);
         assert_eq!(config.process, defaults.process);
+        assert_eq!(config.hosts, defaults.hosts);
         assert_eq!(config.enforcement, defaults.enforcement);
+        assert_eq!(config.response, defaults.response);
         assert_eq!(config.journal, defaults.journal);
         assert_eq!(config.flow_documents, defaults.flow_documents);
         assert_eq!(config.state_dir, defaults.state_dir);
@@ -215,8 +237,9 @@ mod tests {
         assert_ne!(all, EXAMPLE, "the example shows optional keys behind `#: `");
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("feed.csv"), "203.0.113.0/24,scanner\n").unwrap();
+        std::fs::write(folder.path().join("hosts.csv"), "10.0.1.2,fs01\n").unwrap();
         let config = parse(&all, folder.path(), BadThreatList::Refused).unwrap();
-        assert_eq!(config.threats.len(), 1);
+        assert_eq!((config.threats.len(), config.assets.len()), (1, 1));
         assert!(!config.exemptions.is_empty() && !config.internal.is_empty());
         assert!(config.process.cgroup.is_some() && config.http.is_some());
     }

@@ -2,16 +2,16 @@
 
 use std::{net::SocketAddr, path::Path};
 
-use toml_span::de_helpers::TableHelper;
+use toml_span::{Span, de_helpers::TableHelper};
 
-use super::{HttpOptions, reader::Reader, value::non_empty};
+use super::{HttpOptions, ServerTlsOptions, reader::Reader, value::non_empty};
 use crate::sinks::SecretSource;
 
 /// Reads the section. Without `listen` there is no listener.
 pub(super) fn read(reader: &mut Reader, table: &mut TableHelper<'_>, folder: &Path) -> Option<HttpOptions> {
     let mut options = None;
     reader.section(table, "http", |reader, table| {
-        let (mut listen, mut token, mut page) = (None, None, true);
+        let (mut listen, mut token, mut page, mut exempt_form) = (None, None, true, false);
         let place = table.table.get("listen").map(|value| value.span);
         let token_place = table.table.get("token_file").map(|value| value.span);
         reader.value(table, "listen", &mut listen, |text: String| address(&text).map(Some));
@@ -19,24 +19,53 @@ pub(super) fn read(reader: &mut Reader, table: &mut TableHelper<'_>, folder: &Pa
             non_empty(&path, "a file path").map(|()| Some(SecretSource::File(folder.join(path))))
         });
         reader.value(table, "page", &mut page, Ok);
+        reader.value(table, "exempt_form", &mut exempt_form, Ok);
+        let tls_place = TLS_KEYS.iter().find_map(|key| table.table.get(*key)).map(|value| value.span);
+        let tls = tls(reader, table, (tls_place, folder));
         let (Some(listen), Some(place)) = (listen, place) else {
-            if let (None, Some(token_place)) = (place, token_place) {
+            if let (None, Some(token_place)) = (place, token_place.or(tls_place)) {
                 reader.mistake(token_place, "[http] has no `listen`: name an address with a port, such as 127.0.0.1:9645");
             }
             return;
         };
-        if !listen.ip().to_canonical().is_loopback() && token.is_none() {
+        let has_clients = tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        if !listen.ip().to_canonical().is_loopback() && token.is_none() && !has_clients {
             reader.mistake(
                 place,
                 format!(
-                    "`listen`: {listen} can be reached from other machines, so requests need a token: name its file in `token_file`, \
-                     or listen on 127.0.0.1"
+                    "`listen`: {listen} can be reached from other machines, so requests need a token or a certificate: name the \
+                     file of a token in `token_file` or that of the clients' authorities in `client_ca_file`, or listen on 127.0.0.1"
                 ),
             );
         }
-        options = Some(HttpOptions { listen, token, page });
+        options = Some(HttpOptions { listen, token, tls, page, exempt_form });
     });
     options
+}
+
+const TLS_KEYS: [&str; 3] = ["certificate_file", "key_file", "client_ca_file"];
+
+/// TLS, if its keys are there.
+fn tls(
+    reader: &mut Reader,
+    table: &mut TableHelper<'_>,
+    (place, folder): (Option<Span>, &Path),
+) -> Option<ServerTlsOptions> {
+    let mut file = |name: &'static str| {
+        let mut path = None;
+        reader.value(table, name, &mut path, |path: String| {
+            non_empty(&path, "a file path").map(|()| Some(folder.join(path)))
+        });
+        path
+    };
+    match TLS_KEYS.map(&mut file) {
+        [Some(certificate), Some(key), client_ca] => Some(ServerTlsOptions { certificate, key, client_ca }),
+        [None, None, None] => None,
+        _ => {
+            reader.mistake(place?, "TLS needs both `certificate_file` and `key_file`");
+            None
+        }
+    }
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -75,12 +104,32 @@ mod tests {
     }
 
     #[test]
+    fn certificates_of_clients_take_the_place_of_a_token() {
+        let keys = "listen = \"0.0.0.0:9645\"\ncertificate_file = \"a.pem\"\nkey_file = \"/k\"\nclient_ca_file = \"ca.pem\"\n";
+        let options = parse(keys).unwrap().http.unwrap();
+        let tls = ServerTlsOptions {
+            certificate: "/etc/x/a.pem".into(),
+            key: "/k".into(),
+            client_ca: Some("/etc/x/ca.pem".into()),
+        };
+        assert_eq!((options.token, options.tls), (None, Some(tls)));
+        let problems = parse(&keys.replace("client_ca_file = \"ca.pem\"\n", "")).unwrap_err();
+        assert!(problems[0].message.contains("`client_ca_file`"), "whoever asks is unknown: {problems:?}");
+    }
+
+    #[test]
     fn names_each_mistake_with_its_place() {
         for (keys, place, words) in [
             ("listen = \"0.0.0.0:9645\"\n", (2, 11), "`token_file`"),
             ("listen = \"[::]:9645\"\n", (2, 11), "`token_file`"),
             ("listen = \"localhost\"\n", (2, 11), "127.0.0.1:9645"),
             ("listen = \"127.0.0.1:9645\"\ntoken = \"s3cret\"\n", (3, 1), "unknown key `token`"),
+            ("listen = \"127.0.0.1:9645\"\nkey_file = \"k\"\n", (3, 13), "`certificate_file` and `key_file`"),
+            (
+                "listen = \"127.0.0.1:9645\"\nclient_ca_file = \"k\"\n",
+                (3, 19),
+                "`certificate_file` and `key_file`",
+            ),
             ("listen = \"127.0.0.1:9645\"\npage = 1\n", (3, 8), "true or false"),
         ] {
             let problems = parse(keys).unwrap_err();

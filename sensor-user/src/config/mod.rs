@@ -3,10 +3,12 @@
 //! [`Config`] is the validated result: built-in defaults, then the TOML file ([`file`]), then the command
 //! line ([`Overrides`]). Validation collects every mistake before anything happens; this module never acts.
 
+mod assets;
 mod encoding;
 mod exemption_text;
 mod exemptions;
 mod file;
+mod hosts;
 mod http;
 mod interface_name;
 mod lists;
@@ -15,6 +17,7 @@ mod outputs;
 mod places;
 mod problem;
 mod reader;
+mod response;
 mod server_port;
 mod threats;
 mod value;
@@ -42,14 +45,15 @@ pub use self::{
     interface_name::InterfaceName,
     lists::Lists,
     options::{
-        AttributionChoice, DetectionOptions, EnforcementOptions, HttpOptions, KernelOptions, ProcessOptions,
-        RecordOptions,
+        AttributionChoice, AutoBlock, DetectionOptions, EnforcementOptions, HttpOptions, KernelOptions,
+        ProcessOptions, RecordOptions, ResponseOptions, ServerTlsOptions,
     },
     places::{Places, Written},
     problem::{ConfigError, Problem},
     server_port::ServerPort,
 };
 use crate::{
+    hosts::HostSources,
     kernel::attach::{IngressChoice, TcChoice},
     names::ResolvedNames,
     sinks::{OutputOptions, Take},
@@ -57,7 +61,7 @@ use crate::{
     threat::{ThreatList, ThreatLists},
 };
 use sensor_core::profile::ProfileName;
-use sensor_core::{exempt::Exemption, profile, settings::Settings, time::Timestamp};
+use sensor_core::{asset::Assets, exempt::Exemption, profile, settings::Settings, time::Timestamp};
 
 /// Most connections at a time.
 const FLOW_CAPACITY: usize = 1 << 18;
@@ -92,6 +96,14 @@ pub struct Config {
     pub threats: Arc<ThreatLists>,
     /// Mistakes of the threat lists that were left out.
     pub unread_threat_lists: Vec<Problem>,
+    /// File of the inventory of own hosts.
+    pub assets_file: Option<PathBuf>,
+    /// The inventory.
+    pub assets: Arc<Assets>,
+    /// Mistakes of an inventory that was left out.
+    pub unread_assets: Vec<Problem>,
+    /// What else is asked about hosts.
+    pub hosts: HostSources,
     /// Watched ports.
     pub services: ServicePorts,
     /// Name servers for the DNS names in exemptions; those of the machine if there are none.
@@ -104,6 +116,8 @@ pub struct Config {
     pub process: ProcessOptions,
     /// Enforcement.
     pub enforcement: EnforcementOptions,
+    /// Responses.
+    pub response: ResponseOptions,
     /// Retention of the database.
     pub journal: Bounds,
     /// Whether summaries of flows are written too, unless an output says what it takes.
@@ -116,12 +130,12 @@ pub struct Config {
     pub places: Places,
 }
 
-/// How to treat a threat list that cannot be read.
+/// How to treat a threat list or an inventory that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadThreatList {
     /// As a mistake of the configuration.
     Refused,
-    /// Left out and noted in [`Config::unread_threat_lists`]: for a reload, and for commands that need no threat lists.
+    /// Left out and noted in [`Config::unread_threat_lists`] or [`Config::unread_assets`]: for a reload, and for commands that need neither.
     LeftOut,
 }
 
@@ -171,12 +185,17 @@ impl Default for Config {
             threat_lists: vec![],
             threats: Arc::default(),
             unread_threat_lists: vec![],
+            assets_file: None,
+            assets: Arc::default(),
+            unread_assets: vec![],
+            hosts: HostSources::default(),
             services: ServicePorts::default(),
             dns_servers: vec![],
             kernel: KernelOptions::default(),
             detection: DetectionOptions::default(),
             process: ProcessOptions::default(),
             enforcement: EnforcementOptions::default(),
+            response: ResponseOptions::default(),
             journal: Bounds::default(),
             flow_documents: false,
             record: RecordOptions::default(),
@@ -260,12 +279,14 @@ impl Config {
             watched: self.watched(),
             exemptions: self.exemptions.clone(),
             threats: self.threats.shared(),
+            assets: Arc::clone(&self.assets),
             limits: detection.limits,
             attempt_settle: Duration::from_secs(detection.attempt_settle),
             flow_idle: Duration::from_secs(self.kernel.flow_idle),
             flow_capacity: FLOW_CAPACITY,
             incident_idle: Duration::from_secs(detection.incident_idle),
             flow_summaries: self.has_flow_summaries(),
+            shared_terms: self.outputs.iter().any(outputs::shares_terms),
             recording: self.record.file.is_some(),
         }
     }

@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use ipnet::IpNet;
+
 use crate::kernel::attach::{IngressChoice, TcChoice};
 use crate::sinks::SecretSource;
 use sensor_core::profile::Windows;
@@ -23,10 +25,25 @@ pub struct RecordOptions {
 pub struct HttpOptions {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// The token that a request must have; there is one unless `listen` is a loopback address.
+    /// The token that a request must have. There is one, or clients have certificates, unless `listen` is a loopback address.
     pub token: Option<SecretSource>,
+    /// TLS, if it is spoken.
+    pub tls: Option<ServerTlsOptions>,
     /// Whether there is a status page beside metrics and health.
     pub page: bool,
+    /// Whether exemptions can be added on the page.
+    pub exempt_form: bool,
+}
+
+/// Options of TLS of the HTTP listener. All files are in PEM form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerTlsOptions {
+    /// Certificate of the listener, and those of the authorities in between.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// Certificates of the authorities of clients: whoever has none of them is not answered.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// Options of enforcement.
@@ -36,6 +53,35 @@ pub struct EnforcementOptions {
     pub active: bool,
     /// Seconds after which it ends; 0 is never.
     pub expire_after: u64,
+}
+
+/// When the agent blocks the pair of an incident by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AutoBlock {
+    /// Never.
+    #[default]
+    Off,
+    /// When the incident is critical.
+    Critical,
+}
+
+impl Default for ResponseOptions {
+    fn default() -> Self {
+        Self { auto_block: AutoBlock::Off, auto_block_for: 3_600, dry_run: false, never_block: vec![] }
+    }
+}
+
+/// Options of responses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResponseOptions {
+    /// When the agent blocks by itself.
+    pub auto_block: AutoBlock,
+    /// Seconds for which it does.
+    pub auto_block_for: u64,
+    /// Whether its own blocks only count.
+    pub dry_run: bool,
+    /// Networks that are never blocked, nor any that has an address in common with them.
+    pub never_block: Vec<IpNet>,
 }
 
 /// Whether alerts name the process that opened the connection.

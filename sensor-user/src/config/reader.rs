@@ -7,6 +7,8 @@ pub(super) struct Reader {
     pub(super) errors: Vec<(Span, String)>,
     /// Mistakes of threat list files. A caller with older lists can continue with those.
     pub(super) unread_lists: Vec<(Span, String)>,
+    /// Mistakes of the file of the inventory, likewise.
+    pub(super) unread_assets: Vec<(Span, String)>,
 }
 
 impl Reader {
@@ -142,6 +144,20 @@ impl Reader {
         }
     }
 
+    /// Takes keys that have no effect here, and notes what each needs.
+    pub(super) fn without_effect(
+        &mut self,
+        table: &mut TableHelper<'_>,
+        names: &[&'static str],
+        needs: &str,
+    ) {
+        for name in names {
+            if let Some((key, _)) = table.take(name) {
+                self.mistake(key.span, format!("`{name}` needs {needs}"));
+            }
+        }
+    }
+
     /// Notes a mistake.
     pub(super) fn mistake(&mut self, span: Span, message: impl Into<String>) {
         self.errors.push((span, message.into()));
@@ -172,6 +188,22 @@ pub(super) fn describe(error: &toml_span::Error) -> String {
             };
             format!("{expected} expected, {found} found")
         }
-        kind => kind.to_string(),
+        ErrorKind::DuplicateKey { key, .. } if key == "output" => {
+            "`output` is there already: write either `output = …` or [[output]] tables".to_owned()
+        }
+        ErrorKind::DuplicateKey { key, .. } => format!("the key `{key}` is there already; keep one of them"),
+        ErrorKind::DuplicateTable { name, .. } => {
+            format!("the table [{name}] is there already; keep all its keys together")
+        }
+        ErrorKind::RedefineAsArray => {
+            "this is there already as another kind of value; keep one of them".to_owned()
+        }
+        // The kinds of the library are no sentences.
+        ErrorKind::UnexpectedEof => "the file ends in the middle of a value".to_owned(),
+        ErrorKind::UnterminatedString => "a text without its closing quotation mark".to_owned(),
+        ErrorKind::UnquotedString => "a text needs quotation marks".to_owned(),
+        ErrorKind::Unexpected(character) => format!("{character:?} is not expected here"),
+        ErrorKind::InvalidNumber => "this is no number".to_owned(),
+        _ => error.to_string(),
     }
 }

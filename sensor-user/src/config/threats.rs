@@ -47,6 +47,8 @@ enum Layout {
     Detect,
     Plain,
     Csv,
+    Misp,
+    Stix,
 }
 
 fn entry(reader: &mut Reader, table: &mut TableHelper<'_>, span: Span, folder: &Path) -> ThreatList {
@@ -60,7 +62,16 @@ fn entry(reader: &mut Reader, table: &mut TableHelper<'_>, span: Span, folder: &
         non_empty(&path, "a file path").map(|()| folder.join(path))
     });
     reader.value(table, "format", &mut layout, |name: String| {
-        one_of(&name, &[("detect", Layout::Detect), ("plain", Layout::Plain), ("csv", Layout::Csv)])
+        one_of(
+            &name,
+            &[
+                ("detect", Layout::Detect),
+                ("plain", Layout::Plain),
+                ("csv", Layout::Csv),
+                ("misp", Layout::Misp),
+                ("stix", Layout::Stix),
+            ],
+        )
     });
     let column = |number| within(number, 1, 1_000).map(|number| Some(number as usize - 1));
     reader.value(table, "prefix_column", &mut prefix, column);
@@ -77,6 +88,8 @@ fn entry(reader: &mut Reader, table: &mut TableHelper<'_>, span: Span, folder: &
     let format = match layout {
         Layout::Detect => Format::Detect,
         Layout::Plain => Format::Plain,
+        Layout::Misp => Format::Misp,
+        Layout::Stix => Format::Stix,
         Layout::Csv => Format::Csv { prefix, description },
     };
     ThreatList { name, file, format }

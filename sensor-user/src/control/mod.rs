@@ -14,7 +14,7 @@ use std::{
 use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-use crate::explain;
+use crate::{explain, response::Target};
 
 pub use self::{
     client::{ControlError, ask},
@@ -37,6 +37,22 @@ pub enum Request {
     },
     /// Turn enforcement off.
     EnforcementOff,
+    /// Block a target.
+    Block {
+        /// What.
+        target: Target,
+        /// For this many seconds.
+        seconds: u64,
+        /// Why.
+        reason: String,
+    },
+    /// End a block.
+    Unblock {
+        /// What.
+        target: Target,
+    },
+    /// List the blocks.
+    Blocks,
     /// Explain addresses; the text of the answer is the explanation as JSON.
     Explain(explain::Query),
     /// Read the configuration and the exemptions again, as at SIGHUP.
@@ -60,7 +76,7 @@ pub(crate) struct Envelope {
 impl Request {
     /// Whether it is carried out even if the client no longer waits: requests that let packets pass are.
     const fn outlives_its_asker(&self) -> bool {
-        !matches!(self, Self::EnforcementOn { .. })
+        !matches!(self, Self::EnforcementOn { .. } | Self::Block { .. })
     }
 }
 

@@ -17,7 +17,10 @@ use tokio::{
 use tracing::debug;
 
 use super::{Answer, Envelope, MAX_LINE_LEN, Request, boot_nanos, socket};
-use crate::runtime::{Supervisor, fault};
+use crate::{
+    response::Peer,
+    runtime::{Supervisor, fault},
+};
 
 /// Time for a request to arrive.
 const ASK: Duration = Duration::from_secs(1);
@@ -37,6 +40,8 @@ const MAX_CONNECTIONS: usize = 64;
 pub struct Asked {
     /// The request.
     pub request: Request,
+    /// Who asks.
+    pub by: Peer,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -137,6 +142,7 @@ impl Server {
     }
 
     async fn exchange(&self, mut stream: UnixStream) -> io::Result<()> {
+        let by = Peer::of_uid(stream.peer_cred()?.uid());
         let (reader, mut writer) = stream.split();
         let mut line = String::new();
         timeout(ASK, BufReader::new(reader.take(MAX_LINE_LEN)).read_line(&mut line)).await??;
@@ -144,7 +150,7 @@ impl Server {
             Ok(Envelope { request, before }) if before < boot_nanos()? && !request.outlives_its_asker() => {
                 refused("the request came too late and was not carried out")
             }
-            Ok(Envelope { request, .. }) => timeout(ANSWER, self.of_agent(request)).await.unwrap_or_else(|_| {
+            Ok(Envelope { request, .. }) => timeout(ANSWER, self.of_agent(request, by)).await.unwrap_or_else(|_| {
                 refused(
                     "the agent is busy and did not come to it; try again. Nothing is put into force that it comes to later",
                 )
@@ -155,10 +161,10 @@ impl Server {
     }
 
     /// The agent's answer to one request.
-    async fn of_agent(&self, request: Request) -> Answer {
+    async fn of_agent(&self, request: Request, by: Peer) -> Answer {
         let Ok(_turn) = self.commands.acquire().await else { return refused(ENDING) };
         let (answer, answered) = oneshot::channel();
-        match self.agent.send(Asked { request, answer }).await {
+        match self.agent.send(Asked { request, by, answer }).await {
             Ok(()) => answered.await.unwrap_or_else(|_| refused(ENDING)),
             Err(_) => refused(ENDING),
         }

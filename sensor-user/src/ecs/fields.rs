@@ -142,6 +142,8 @@ pub(super) struct Endpoint {
     pub address: Option<String>,
     pub ip: Option<String>,
     pub port: Option<u16>,
+    /// Hardware address.
+    pub mac: Option<String>,
     /// Name of the machine.
     pub domain: Option<String>,
     /// Bytes of IP packets that it sent.
@@ -149,6 +151,36 @@ pub(super) struct Endpoint {
     /// Packets that it sent.
     pub packets: Option<u64>,
     pub user: Option<User>,
+    /// Autonomous system of the address.
+    #[serde(rename = "as")]
+    pub autonomous_system: Option<AutonomousSystem>,
+    pub geo: Option<Geo>,
+}
+
+/// ECS `source.as` or `destination.as`.
+#[serde_with::skip_serializing_none]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AutonomousSystem {
+    pub number: u32,
+    pub organization: Option<Organization>,
+}
+
+/// ECS `as.organization`.
+#[serde_with::skip_serializing_none]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Organization {
+    pub name: String,
+}
+
+/// ECS `source.geo` or `destination.geo`.
+#[serde_with::skip_serializing_none]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Geo {
+    /// Two letters (ISO 3166-1).
+    pub country_iso_code: String,
 }
 
 /// ECS `user`.

@@ -258,10 +258,13 @@ fn end(view: &FlowView<'_>, client: bool) -> Endpoint {
         address: Some(ip.clone()),
         ip: Some(ip),
         port: Some(address.port()),
+        mac: None,
         domain,
         bytes: Some(view.counts.bytes[side]),
         packets: Some(view.counts.packets[side]),
         user: client.then(|| user(view)).flatten(),
+        autonomous_system: None,
+        geo: None,
     }
 }
 

@@ -1,11 +1,13 @@
 //! The document of an event of an incident.
 
+mod context;
 mod fields;
 mod own;
 
 use schemars::JsonSchema;
 use sensor_core::{
     address::Direction,
+    enrichment,
     incident::{Credential, Incident, IncidentAction, IncidentEvent, LogonOutcome, Party, message},
     level::EvidenceLevel,
     service::Service,
@@ -16,8 +18,8 @@ use self::{fields::SmbSensor, own::own};
 use super::{
     Sensor, endpoint,
     fields::{
-        Category, Container, DataStream, Ecs, Endpoint, Event, EventKind, EventType, Host, Network, Observer,
-        Outcome, Process, Related, Rule, Threat, User, Vlan,
+        AutonomousSystem, Category, Container, DataStream, Ecs, Endpoint, Event, EventKind, EventType, Geo,
+        Host, Network, Observer, Organization, Outcome, Process, Related, Rule, Threat, User, Vlan,
     },
     quic::Tls,
     techniques,
@@ -75,7 +77,7 @@ pub(super) fn document(event: &IncidentEvent, sensor: &Sensor) -> IncidentDocume
         observer: Observer::of(sensor, incident.ifindex),
         host: incident.internal.only_address().map(|ip| Host {
             ip: vec![ip.to_string()],
-            name: incident.internal.name.clone(),
+            name: incident.internal.best_name().map(str::to_owned),
             hostname: None,
         }),
         related: related(incident),
@@ -134,14 +136,22 @@ fn endpoints(incident: &Incident) -> (Endpoint, Endpoint) {
     let counted = &incident.counted;
     let end = |party: &Party, side: usize| {
         let ip = party.only_address().map(|ip| ip.to_string());
+        let known = party.enrichment();
         Endpoint {
             address: ip.clone(),
             ip,
             port: None,
-            domain: party.name.clone().filter(|name| !name.is_empty()),
+            mac: known.and_then(|known| known.mac.clone()),
+            domain: party.best_name().filter(|name| !name.is_empty()).map(str::to_owned),
             bytes: Some(counted.bytes[side]),
             packets: Some(counted.packets[side]),
             user: None,
+            autonomous_system: known
+                .and_then(|known| known.autonomous_system.as_ref())
+                .map(autonomous_system),
+            geo: known
+                .and_then(|known| known.country.clone())
+                .map(|country_iso_code| Geo { country_iso_code }),
         }
     };
     let (internal, external) = (end(&incident.internal, 0), end(&incident.external, 1));
@@ -157,6 +167,13 @@ fn endpoints(incident: &Incident) -> (Endpoint, Endpoint) {
     }
     source.user = named_user(incident);
     (source, destination)
+}
+
+fn autonomous_system(system: &enrichment::AutonomousSystem) -> AutonomousSystem {
+    AutonomousSystem {
+        number: system.number,
+        organization: system.organisation.clone().map(|name| Organization { name }),
+    }
 }
 
 /// The most successful user: an accepted one before others.
@@ -202,7 +219,8 @@ fn related(incident: &Incident) -> Related {
     let mut related = Related::default();
     for party in [&incident.internal, &incident.external] {
         party.addresses.iter().for_each(|ip| Related::add(&mut related.ip, &ip.to_string()));
-        party.name.iter().for_each(|name| Related::add(&mut related.hosts, name));
+        let names = [party.best_name(), party.name.as_deref()];
+        names.iter().flatten().for_each(|name| Related::add(&mut related.hosts, name));
     }
     for one in &incident.credentials {
         one.user.iter().for_each(|user| Related::add(&mut related.user, user));

@@ -4,6 +4,7 @@
 //! `smb_sensor.*` they only have fields of ECS, with allowed values (except `type` and `flow.*` of flows, which
 //! are Packetbeat's). The JSON schemas under `schema/` are generated from the structs here.
 
+mod campaign;
 mod endpoint;
 mod fields;
 mod flow;
@@ -11,6 +12,7 @@ mod incident;
 mod netbios;
 mod quic;
 mod quota;
+mod response;
 mod sensor;
 mod smb;
 mod techniques;
@@ -21,9 +23,11 @@ mod webdav;
 use schemars::{JsonSchema, Schema};
 use sensor_core::{
     event::FlowSummary,
-    incident::{IncidentEvent, QuotaSummary},
+    incident::{CampaignSummary, IncidentEvent, QuotaSummary},
 };
 use serde::Serialize;
+
+use crate::response::Entry;
 
 pub use self::sensor::Sensor;
 
@@ -69,6 +73,21 @@ pub fn quota(summary: &QuotaSummary, sensor: &Sensor) -> Document {
     Document::of(quota::id(summary), &quota::document(summary, sensor))
 }
 
+/// The document of incidents that have something in common.
+#[must_use]
+pub fn campaign(summary: &CampaignSummary, sensor: &Sensor) -> Document {
+    Document::of(campaign::id(summary), &campaign::document(summary, sensor))
+}
+
+/// The document of a response.
+#[must_use]
+pub fn response(entry: &Entry, sensor: &Sensor) -> Document {
+    Document::of(response::id(entry), &response::document(entry, sensor))
+}
+
+/// `event.severity` of responses.
+pub const RESPONSE_SEVERITY: u8 = response::SEVERITY;
+
 /// The document of a finished connection.
 #[must_use]
 pub fn flow(summary: &FlowSummary, sensor: &Sensor) -> Document {
@@ -77,10 +96,15 @@ pub fn flow(summary: &FlowSummary, sensor: &Sensor) -> Document {
 
 /// The JSON schemas of all documents, by file name.
 #[must_use]
-pub fn schemas() -> [(&'static str, Schema); 3] {
+pub fn schemas() -> [(&'static str, Schema); 5] {
     [
         ("incident.schema.json", schema::<incident::IncidentDocument>("An event of an incident")),
         ("quota.schema.json", schema::<quota::QuotaDocument>("Incidents that were counted and not opened")),
+        (
+            "campaign.schema.json",
+            schema::<campaign::CampaignDocument>("Incidents that have something in common"),
+        ),
+        ("response.schema.json", schema::<response::ResponseDocument>("Something that was done")),
         ("flow.schema.json", schema::<flow::FlowDocument>("A connection that is over")),
     ]
 }

@@ -6,12 +6,13 @@ mod golden;
 mod schema;
 
 use sensor_core::{
-    incident::{IncidentAction, IncidentEvent, QuotaSummary, fixtures},
+    incident::{CampaignAction, IncidentAction, IncidentEvent, QuotaSummary, fixtures},
     rules,
 };
 use serde_json::Value;
 
 use super::*;
+use crate::response::{EntryAction, Peer};
 
 /// The sensor of the tests.
 fn sensor() -> Sensor {
@@ -41,6 +42,28 @@ fn quota_summary(is_final: bool) -> QuotaSummary {
     }
 }
 
+/// A block that began, ended by command, or was over.
+fn responses() -> [Entry; 3] {
+    let entry = |action, target: &str, by, packets, incident: Option<&str>| Entry {
+        at: fixtures::after(60_000),
+        action,
+        target: target.parse().unwrap(),
+        by,
+        reason: "files leave".into(),
+        since: fixtures::START,
+        until: fixtures::after(3_600_000),
+        is_dry: incident.is_some(),
+        packets,
+        incident: incident.map(str::to_owned),
+    };
+    let root = Peer::User { uid: 0, name: Some("root".into()) };
+    [
+        entry(EntryAction::Blocked, "10.0.0.31,8.8.4.4", root.clone(), 0, None),
+        entry(EntryAction::Unblocked, "8.8.4.0/24", root, 41, None),
+        entry(EntryAction::BlockExpired, "10.0.0.31,8.8.4.4", Peer::Agent, 7, Some("7f3a0c1d2e4b5a69")),
+    ]
+}
+
 /// A document of every kind, in many shapes, each with its name and the file of its schema.
 fn documents() -> Vec<(String, &'static str, Value)> {
     let mut documents = Vec::new();
@@ -56,6 +79,14 @@ fn documents() -> Vec<(String, &'static str, Value)> {
     for is_final in [false, true] {
         let document = quota(&quota_summary(is_final), &sensor());
         documents.push((format!("quota {is_final}"), "quota.schema.json", value(document)));
+    }
+    for action in [CampaignAction::Opened, CampaignAction::Escalated, CampaignAction::Updated] {
+        let document = campaign(&fixtures::campaign(action), &sensor());
+        documents.push((format!("campaign {action:?}"), "campaign.schema.json", value(document)));
+    }
+    for entry in responses() {
+        let document = response(&entry, &sensor());
+        documents.push((entry.action.name().to_owned(), "response.schema.json", value(document)));
     }
     for (name, summary) in flows::all() {
         documents.push((name.to_owned(), "flow.schema.json", value(flow(&summary, &sensor()))));

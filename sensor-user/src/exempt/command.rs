@@ -34,7 +34,7 @@ pub fn run(args: &ExemptArgs) -> Result<ExitCode> {
     let config = Config::load_with(args.config.as_deref(), &overrides, BadThreatList::LeftOut)?;
     let now = wall_clock::now();
     let (text, code) = match &args.what {
-        ExemptCommand::Add(entry) => (add(&config, entry, now)?, ExitCode::SUCCESS),
+        ExemptCommand::Add(entry) => (add(&config, entry, None, now)?, ExitCode::SUCCESS),
         ExemptCommand::List => (list(config, now)?, ExitCode::SUCCESS),
         ExemptCommand::Remove { id } => (remove(&config, id)?, ExitCode::SUCCESS),
         ExemptCommand::Test(question) => test(config, question, now)?,
@@ -43,8 +43,16 @@ pub fn run(args: &ExemptArgs) -> Result<ExitCode> {
     Ok(code)
 }
 
-fn add(config: &Config, entry: &AddArgs, now: Timestamp) -> Result<String> {
-    let Entered { one, notes } = entered(config, entry, now)?;
+/// Adds an exemption and has a running agent apply it; says what was done. `by` is who adds it, if that is not the user of this
+/// process. `config` is without exemptions that were added before.
+///
+/// # Errors
+/// The failure; nothing was changed.
+pub(crate) fn add(config: &Config, entry: &AddArgs, by: Option<&str>, now: Timestamp) -> Result<String> {
+    let Entered { mut one, notes } = entered(config, entry, now)?;
+    if let (Some(by), Some(added)) = (by, &mut one.added) {
+        by.clone_into(&mut added.by);
+    }
     let _alone = Lock::take(&config.state_dir)?;
     let mut all = added::read(&config.state_dir, &config.lists)?;
     is_new(config, &all, &one)?;
@@ -164,7 +172,7 @@ mod tests {
         std::thread::scope(|scope| {
             let add = |number| {
                 let config = &config;
-                scope.spawn(move || add(config, &entry(number), NOW))
+                scope.spawn(move || add(config, &entry(number), None, NOW))
             };
             for adding in (0..8).map(add).collect::<Vec<_>>() {
                 adding.join().unwrap().unwrap();
@@ -173,7 +181,7 @@ mod tests {
         assert_eq!(added::read(state.path(), &config.lists).unwrap().len(), 8);
         std::thread::scope(|scope| {
             let config = &config;
-            let adding = scope.spawn(|| add(config, &entry(8), NOW));
+            let adding = scope.spawn(|| add(config, &entry(8), None, NOW));
             for number in 0..8 {
                 scope.spawn(move || remove(config, &format!("entry-{number}")));
             }

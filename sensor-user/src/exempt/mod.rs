@@ -13,6 +13,7 @@ pub use sensor_core::exempt::{Added, End, Exemption, Exemptions, Hit, Question, 
 pub use self::{added::with_added, arguments::ExemptArgs, command::run};
 pub(crate) use self::{
     arguments::AddArgs,
+    command::add,
     entered::{Entered, entered},
     listing::one as listed,
 };

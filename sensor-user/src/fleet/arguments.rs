@@ -15,7 +15,7 @@ pub const EXAMPLES: &str = "EXAMPLES\n  \
     Which sensors are alive, and what happened since yesterday:\n    \
     smb-sensor fleet --config smb-sensor.toml\n  \
     The same of the last week, for another program:\n    \
-    smb-sensor fleet --config smb-sensor.toml --since 7d --json | jq .external_hosts\n  \
+    smb-sensor fleet --config smb-sensor.toml --since 7d --json | jq .campaigns\n  \
     Exempt a backup on all sensors for a month:\n    \
     smb-sensor fleet exempt add --config smb-sensor.toml --destination 198.51.100.9 --reason copy --expires 30d\n\n\
     Sensors with an output of the type `nats` publish incidents and their health to a stream. This command reads the stream, on any \

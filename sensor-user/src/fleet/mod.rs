@@ -1,6 +1,7 @@
 //! `smb-sensor fleet`: all sensors that publish to one stream of NATS, and their incidents.
 
 mod arguments;
+mod campaign;
 mod exempt;
 mod read;
 mod report;

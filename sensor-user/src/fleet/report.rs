@@ -1,20 +1,24 @@
 //! What the messages of all sensors add up to.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use sensor_core::{level::Severity, time::Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{health::Health, rfc3339::rfc3339};
+use super::campaign::{Campaign, Key, Seen, campaigns};
+use crate::{
+    health::Health,
+    rfc3339::{parse_rfc3339, rfc3339},
+};
 
 /// Most incidents that are remembered.
 const MOST: usize = 200_000;
 
 /// Time that a report of health may be late, beside two that may be missing.
 const LATE: Duration = Duration::from_secs(5);
+
+/// Most external addresses of a document that are of interest: a sensor lists no more.
+const MAX_ADDRESSES: usize = 16;
 
 /// Most seconds between two reports, whatever a sensor says of itself: the most that a configuration may say.
 const MAX_INTERVAL: u64 = 3_600;
@@ -32,19 +36,11 @@ pub(super) struct Gathered {
     /// By site and sensor.
     sensors: BTreeMap<(String, String), Option<(Health, Timestamp)>>,
     /// The last document of each, by site, sensor and identifier.
-    incidents: BTreeMap<(String, String, String), Seen>,
+    incidents: BTreeMap<Key, Seen>,
     /// Messages that are no documents of a sensor.
     unread: u64,
     /// Incidents beyond the bound.
     beyond: u64,
-}
-
-#[derive(Debug)]
-struct Seen {
-    severity: Severity,
-    is_open: bool,
-    external: Vec<String>,
-    last: Timestamp,
 }
 
 /// The fleet.
@@ -52,7 +48,7 @@ struct Seen {
 pub(super) struct Report {
     pub(super) sensors: Vec<SensorReport>,
     pub(super) incidents: Incidents,
-    pub(super) external_hosts: Vec<ExternalHost>,
+    pub(super) campaigns: Vec<Campaign>,
     /// Messages of the stream that could not be read.
     pub(super) unread: u64,
 }
@@ -98,16 +94,6 @@ pub(super) struct Incidents {
     pub(super) beyond: u64,
 }
 
-/// An external host that was seen at several sites.
-#[derive(Debug, Serialize)]
-pub(super) struct ExternalHost {
-    pub(super) address: String,
-    pub(super) sites: Vec<String>,
-    pub(super) incidents: u64,
-    pub(super) severity: &'static str,
-    pub(super) last: String,
-}
-
 /// The part of a document that is of interest.
 #[derive(Deserialize)]
 struct Document {
@@ -127,6 +113,8 @@ struct Incident {
     closed: Option<String>,
     #[serde(default)]
     external_addresses: Vec<String>,
+    first: String,
+    last: String,
 }
 
 impl Gathered {
@@ -140,27 +128,21 @@ impl Gathered {
         }
     }
 
-    /// Takes a document about an incident, which replaces an earlier one about the same.
+    /// Takes a document about an incident, which was stored at this time and replaces an earlier one about the same.
     pub(super) fn incident(&mut self, of: Publisher<'_>, body: &[u8], at: Timestamp) {
-        let read = serde_json::from_slice::<Document>(body).ok();
-        let severity = read.as_ref().and_then(|one| {
-            Severity::ALL.into_iter().find(|severity| severity.name() == one.smb_sensor.incident.severity)
-        });
-        let (Some(Document { smb_sensor: Own { incident } }), Some(severity)) = (read, severity) else {
+        let Some((id, seen)) = read(body, at) else {
             // A summary of the quota is about no incident.
             self.unread += u64::from(serde_json::from_slice::<serde_json::Value>(body).is_err());
             return;
         };
         let (site, sensor) = (of.site.to_owned(), of.sensor.to_owned());
         self.sensors.entry((site.clone(), sensor.clone())).or_default();
-        let key = (site, sensor, incident.id);
+        let key = (site, sensor, id);
         if self.incidents.len() >= MOST && !self.incidents.contains_key(&key) {
             self.beyond += 1;
             return;
         }
-        let is_open = incident.closed.is_none();
-        self.incidents
-            .insert(key, Seen { severity, is_open, external: incident.external_addresses, last: at });
+        self.incidents.insert(key, seen);
     }
 
     pub(super) fn report(self, since: Timestamp, now: Timestamp) -> Report {
@@ -174,7 +156,7 @@ impl Gathered {
             low: count(Severity::Low),
             beyond: self.beyond,
         };
-        let external_hosts = at_several_sites(&self.incidents);
+        let campaigns = campaigns(&self.incidents);
         let sensors = self.sensors.into_iter().map(|((site, sensor), health)| {
             let Some((health, at)) = health else {
                 let state = State::Unknown;
@@ -192,39 +174,24 @@ impl Gathered {
                 health: Some(health),
             }
         });
-        Report { sensors: sensors.collect(), incidents, external_hosts, unread: self.unread }
+        Report { sensors: sensors.collect(), incidents, campaigns, unread: self.unread }
     }
 }
 
-/// External hosts in incidents of several sites; those of most sites first.
-fn at_several_sites(incidents: &BTreeMap<(String, String, String), Seen>) -> Vec<ExternalHost> {
-    #[derive(Default)]
-    struct Host<'a> {
-        sites: BTreeSet<&'a str>,
-        incidents: u64,
-        worst: Option<Severity>,
-        last: Timestamp,
-    }
-    let mut hosts: BTreeMap<&str, Host<'_>> = BTreeMap::new();
-    for ((site, ..), seen) in incidents {
-        for address in &seen.external {
-            let host = hosts.entry(address).or_default();
-            host.sites.insert(site);
-            host.incidents += 1;
-            host.worst = host.worst.max(Some(seen.severity));
-            host.last = host.last.max(seen.last);
-        }
-    }
-    let mut several: Vec<_> = hosts.into_iter().filter(|(_, host)| host.sites.len() > 1).collect();
-    several.sort_by_key(|(_, host)| std::cmp::Reverse((host.sites.len(), host.worst, host.last)));
-    let host = |(address, host): (&str, Host<'_>)| ExternalHost {
-        address: address.to_owned(),
-        sites: host.sites.into_iter().map(str::to_owned).collect(),
-        incidents: host.incidents,
-        severity: host.worst.map_or("", Severity::name),
-        last: rfc3339(host.last),
+/// The identifier of an incident, and what a document says about it. Anybody who may publish chooses the text, but not the time
+/// at which it is stored: nothing in it is later.
+fn read(body: &[u8], at: Timestamp) -> Option<(String, Seen)> {
+    let Document { smb_sensor: Own { incident } } = serde_json::from_slice(body).ok()?;
+    let severity = Severity::ALL.into_iter().find(|severity| severity.name() == incident.severity)?;
+    let addresses = incident.external_addresses.iter().take(MAX_ADDRESSES);
+    let seen = Seen {
+        severity,
+        is_open: incident.closed.is_none(),
+        external: addresses.filter_map(|address| address.parse().ok()).collect(),
+        first: parse_rfc3339(&incident.first)?.min(at),
+        last: parse_rfc3339(&incident.last)?.min(at),
     };
-    several.into_iter().map(host).collect()
+    Some((incident.id, seen))
 }
 
 #[cfg(test)]
@@ -239,11 +206,12 @@ pub(super) mod tests {
         Publisher { site: of.0, sensor: of.1 }
     }
 
-    fn document(id: &str, severity: &str, closed: bool, external: &str) -> Vec<u8> {
+    fn document(id: &str, severity: &str, closed: bool, external: &str, seconds: i64) -> Vec<u8> {
         let closed = if closed { ",\"closed\":\"2026-01-01T00:00:00.000Z\"" } else { "" };
+        let (first, last) = (rfc3339(at(0)), rfc3339(at(seconds)));
         format!(
             "{{\"smb_sensor\":{{\"incident\":{{\"id\":\"{id}\",\"severity\":\"{severity}\",\
-             \"external_addresses\":[\"{external}\"]{closed}}}}}}}"
+             \"external_addresses\":[\"{external}\"],\"first\":\"{first}\",\"last\":\"{last}\"{closed}}}}}}}"
         )
         .into_bytes()
     }
@@ -265,11 +233,11 @@ pub(super) mod tests {
         gathered.health(publisher(graz), &body(&behind), at(0));
         gathered.health(publisher(vienna), &body(&health), at(95));
         gathered.health(publisher(("prague", "b")), b"nonsense", at(0));
-        gathered.incident(publisher(graz), &document("1", "low", false, "8.8.4.4"), at(1));
-        gathered.incident(publisher(graz), &document("1", "critical", true, "8.8.4.4"), at(2));
-        gathered.incident(publisher(vienna), &document("1", "high", false, "8.8.4.4"), at(3));
-        gathered.incident(publisher(vienna), &document("2", "high", false, "9.9.9.9"), at(4));
-        gathered.incident(publisher(("prague", "b")), &document("1", "low", false, "1.1.1.1"), at(5));
+        gathered.incident(publisher(graz), &document("1", "low", false, "8.8.4.4", 1), at(1 + 10));
+        gathered.incident(publisher(graz), &document("1", "critical", true, "8.8.4.4", 2), at(2 + 10));
+        gathered.incident(publisher(vienna), &document("1", "high", false, "8.8.4.4", 3), at(3 + 10));
+        gathered.incident(publisher(vienna), &document("2", "high", false, "9.9.9.9", 4), at(4 + 10));
+        gathered.incident(publisher(("prague", "b")), &document("1", "low", false, "1.1.1.1", 5), at(5 + 10));
         gathered.incident(publisher(graz), b"{\"event\":{}}", at(6));
         gathered.report(at(-86_400), at(100))
     }
@@ -312,11 +280,15 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn external_host_of_several_sites_is_named_with_them() {
-        let hosts = fleet().external_hosts;
-        let [host] = &hosts[..] else { panic!("{hosts:?}") };
-        assert_eq!((host.address.as_str(), host.incidents, host.severity), ("8.8.4.4", 2, "critical"));
-        assert_eq!(host.sites, ["graz", "vienna"]);
-        assert_eq!(host.last, rfc3339(at(3)));
+    fn addresses_and_times_of_a_document_are_plausible() {
+        let list: Vec<String> = (0..100).map(|number| format!("\"8.8.4.{number}\"")).collect();
+        let addresses = |list: &str| {
+            let body = String::from_utf8(document("1", "low", false, "x", 1)).unwrap();
+            read(body.replace("\"x\"", list).as_bytes(), at(1)).unwrap().1.external.len()
+        };
+        let early = read(&document("1", "low", false, "8.8.4.4", 9), at(4)).unwrap().1;
+        assert_eq!((early.first, early.last), (at(0), at(4)), "it cannot have been seen after it was stored");
+        assert_eq!(addresses(&list.join(",")), MAX_ADDRESSES);
+        assert_eq!(addresses("\"8.8.4.4\",\"\\u001b[31m\",\"\",\"2001:db8::1\""), 2);
     }
 }

@@ -2,9 +2,12 @@
 
 use sensor_dissect::escape::shown;
 
-use super::report::{ExternalHost, Incidents, Report, SensorReport, State};
+use super::{
+    campaign::Campaign,
+    report::{Incidents, Report, SensorReport, State},
+};
 
-/// Three parts: sensors, incidents, and external hosts of several sites.
+/// Three parts: sensors, incidents, and campaigns.
 pub(super) fn text(report: &Report) -> String {
     let mut text = String::new();
     if report.sensors.is_empty() {
@@ -16,11 +19,20 @@ pub(super) fn text(report: &Report) -> String {
         text.push_str(&aligned(&rows));
     }
     text.push_str(&incidents(&report.incidents));
-    if !report.external_hosts.is_empty() {
-        text.push_str("\nexternal hosts at several sites\n");
-        let header = ["HOST", "SEVERITY", "INCIDENTS", "LAST SEEN (UTC)", "SITES"];
+    if !report.campaigns.is_empty() {
+        text.push_str("\ncampaigns: one external host at several sites\n");
+        let header = [
+            "CAMPAIGN",
+            "HOST",
+            "SEVERITY",
+            "INCIDENTS",
+            "OPEN",
+            "FIRST SEEN (UTC)",
+            "LAST SEEN (UTC)",
+            "SENSORS",
+        ];
         let mut rows = vec![header.map(str::to_owned).to_vec()];
-        rows.extend(report.external_hosts.iter().map(host));
+        rows.extend(report.campaigns.iter().map(campaign));
         text.push_str(&aligned(&rows));
     }
     if report.unread > 0 {
@@ -63,19 +75,29 @@ fn incidents(one: &Incidents) -> String {
     text
 }
 
-fn host(one: &ExternalHost) -> Vec<String> {
+fn campaign(one: &Campaign) -> Vec<String> {
     vec![
-        clean(&one.address),
+        one.id.clone(),
+        one.external_host.to_string(),
         one.severity.to_owned(),
         one.incidents.to_string(),
+        one.open.to_string(),
+        one.first.clone(),
         one.last.clone(),
-        clean(&one.sites.join(", ")),
+        clean(&one.sensors.join(", ")),
     ]
 }
 
+/// Most characters of a cell that others choose; `--json` has all of them.
+const WIDEST: usize = 40;
+
 /// Anybody who may publish chooses these texts.
 fn clean(text: &str) -> String {
-    shown(text.as_bytes())
+    let text = shown(text.as_bytes());
+    if text.chars().count() <= WIDEST {
+        return text;
+    }
+    text.chars().take(WIDEST - 1).chain(['…']).collect()
 }
 
 /// A time span in its largest unit.
@@ -117,12 +139,22 @@ vienna/gate\\u{1b}[31m  alive    0.1.0    25 h  lan0        0    0     5 s ago
 
 incidents since 2023-11-13T22:13:20.000Z: 1 critical, 2 high, 0 medium, 1 low; 3 open
 
-external hosts at several sites
-HOST     SEVERITY  INCIDENTS  LAST SEEN (UTC)           SITES
-8.8.4.4  critical  2          2023-11-14T22:13:23.000Z  graz, vienna
+campaigns: one external host at several sites
+CAMPAIGN        HOST     SEVERITY  INCIDENTS  OPEN  FIRST SEEN (UTC)          LAST SEEN (UTC)           SENSORS
+c-cc005f7d5d94  8.8.4.4  critical  2          1     2023-11-14T22:13:20.000Z  2023-11-14T22:13:23.000Z  graz/a, vienna/gate\\u{1b}[31m
 
 1 messages of the stream are not those of a sensor
 ";
         assert_eq!(text(&fleet()), wanted);
+    }
+
+    #[test]
+    fn long_names_are_cut_on_the_screen() {
+        let mut report = fleet();
+        report.sensors[0].sensor = "s".repeat(300);
+        let text = text(&report);
+        assert!(text.contains(&format!("graz/{}…  silent", "s".repeat(34))), "{text}");
+        let mut sensors = text.lines().take_while(|line| !line.starts_with("incidents"));
+        assert!(sensors.all(|line| line.chars().count() < 120), "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! Who may ask: whoever has the token, or without one whoever is on this machine.
+//! Who may ask: whoever has the token or, without one, whoever is on this machine or has a certificate, which the listener checks.
 
 use std::net::IpAddr;
 
@@ -16,20 +16,28 @@ use crate::sinks::Secret;
 
 /// The rule of access.
 #[derive(Clone, Debug)]
-pub(super) struct Access(Option<Arc<Secret>>);
+pub(super) struct Access {
+    token: Option<Arc<Secret>>,
+    /// Whoever is connected has shown a certificate.
+    has_certificate: bool,
+}
 
 impl Access {
-    pub(super) fn new(token: Option<Secret>) -> Self {
-        Self(token.map(Arc::new))
+    pub(super) fn new(token: Option<Secret>, has_certificate: bool) -> Self {
+        Self { token: token.map(Arc::new), has_certificate }
     }
 
     /// Whether a request may be answered; if not, the answer to it.
     fn decide(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        match &self.0 {
+        // A server must refuse such a request (RFC 9112, 3.2): whatever is in between may have read the other field.
+        if headers.get_all(header::HOST).iter().count() > 1 {
+            return Err(Refusal::Hosts);
+        }
+        match &self.token {
             Some(token) if has_token(headers, token.expose()) => Ok(()),
             Some(_) => Err(Refusal::Token),
             // A page of the Internet may have a name that resolves to 127.0.0.1, and its script would then read this one.
-            None if names_this_machine(headers) => Ok(()),
+            None if self.has_certificate || names_this_machine(headers) => Ok(()),
             None => Err(Refusal::Host),
         }
     }
@@ -39,6 +47,7 @@ impl Access {
 enum Refusal {
     Token,
     Host,
+    Hosts,
 }
 
 /// Lets requests through that may be answered.
@@ -54,6 +63,9 @@ pub(super) async fn guard(State(access): State<Access>, request: Request, next: 
             "a token is needed: as bearer token, or as password of any user\n",
         )
             .into_response(),
+        Err(Refusal::Hosts) => {
+            (StatusCode::BAD_REQUEST, "a request has one Host field at most\n").into_response()
+        }
         Err(Refusal::Host) => (
             StatusCode::MISDIRECTED_REQUEST,
             "without a token, requests must name this machine by its address or as localhost\n",
@@ -103,7 +115,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         std::fs::write(&path, "s3cret:x\n").unwrap();
-        let access = Access::new(Some(SecretSource::File(path).read().unwrap()));
+        let access = Access::new(Some(SecretSource::File(path).read().unwrap()), false);
         let basic = |text: &str| format!("Basic {}", BASE64_STANDARD.encode(text));
         for value in ["Bearer s3cret:x", "bearer s3cret:x", &basic("any:s3cret:x"), &basic(":s3cret:x")] {
             assert_eq!(access.decide(&with(header::AUTHORIZATION, value)), Ok(()), "{value}");
@@ -128,10 +140,15 @@ mod tests {
 
     #[test]
     fn without_a_token_only_this_machine_may_be_named() {
-        let access = Access::new(None);
+        let access = Access::new(None, false);
         for host in ["127.0.0.1:9645", "localhost", "LocalHost:9645", "[::1]:9645", "192.0.2.1"] {
             assert_eq!(access.decide(&with(header::HOST, host)), Ok(()), "{host}");
         }
+        let mut two = with(header::HOST, "127.0.0.1");
+        two.append(header::HOST, HeaderValue::from_static("127.0.0.1"));
+        assert_eq!(access.decide(&two), Err(Refusal::Hosts));
+        let known = Access::new(None, true);
+        assert_eq!(known.decide(&with(header::HOST, "gate.example")), Ok(()), "its certificate names it");
         for host in ["evil.example", "localhost.evil.example:9645", "127.0.0.1.evil.example", "@", ""] {
             assert_eq!(access.decide(&with(header::HOST, host)), Err(Refusal::Host), "{host}");
         }

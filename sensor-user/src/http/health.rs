@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use sensor_dissect::escape::shown;
+
 use super::snapshot::Snapshot;
 use crate::storage::StorageCounts;
 
@@ -67,6 +69,17 @@ pub(super) fn not_ready(
         reasons.push(format!("the store has not committed anything for {} s", stuck.as_secs()));
     }
     reasons
+}
+
+/// Outputs that cannot deliver. The agent is ready all the same: their documents wait in the store.
+pub(super) fn notes(snapshot: Option<&Snapshot>) -> Vec<String> {
+    let outputs = snapshot.into_iter().flat_map(|snapshot| &snapshot.outputs);
+    outputs
+        .filter_map(|one| {
+            let reason = one.ability.as_ref()?.as_ref().err()?;
+            Some(format!("the output {} cannot deliver: {}", one.name, shown(reason.as_bytes())))
+        })
+        .collect()
 }
 
 /// What there is to say of a reader with its last sign of life at `last`.

@@ -1,13 +1,16 @@
 //! Metrics, health and the status page over HTTP, on a thread of its own.
 //!
-//! Takes what the reader publishes once a second ([`Snapshot`]) and what the store has; changes nothing.
+//! Takes what the reader publishes once a second ([`Snapshot`]) and what the store has; changes nothing but exemptions, where
+//! the configuration allows that.
 
 mod access;
+mod forms;
 mod health;
 mod listener;
 mod metrics;
 mod page;
 mod snapshot;
+mod tls;
 
 use std::{
     fs, io,
@@ -30,11 +33,11 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use tracing::info;
 
 pub use self::snapshot::{ExemptionState, InterfaceState, ReloadState, RingState, Snapshot};
-use self::{access::Access, health::StoreWatch, metrics::Format};
+use self::{access::Access, forms::Forms, health::StoreWatch, metrics::Format};
 use crate::{
-    config::HttpOptions,
+    config::{Config, ConfigError, HttpOptions},
     runtime::Supervisor,
-    sinks::{SecretError, SecretSource},
+    sinks::{SecretError, SecretSource, TlsError},
     storage::{self, Committed},
 };
 
@@ -50,7 +53,8 @@ const FIELDS: [(HeaderName, &str); 5] = [
          base-uri 'none'; frame-ancestors 'none'",
     ),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "no-referrer"),
+    // Without a referrer a browser does not say where a form comes from.
+    (header::REFERRER_POLICY, "same-origin"),
     (header::CACHE_CONTROL, "no-store"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
@@ -70,6 +74,12 @@ pub enum HttpError {
     /// The token cannot be read.
     #[error("the token of [http]: {0}")]
     Token(#[from] SecretError),
+    /// TLS cannot be spoken.
+    #[error("TLS of [http]: {0}")]
+    Tls(#[from] TlsError),
+    /// There are no random numbers for the keys of forms.
+    #[error("the kernel gives no random numbers")]
+    Random,
     /// No thread can be started.
     #[error("cannot start a thread for HTTP: {0}")]
     Thread(#[source] io::Error),
@@ -81,12 +91,26 @@ pub enum HttpError {
 /// What is missing.
 pub fn probe(options: &HttpOptions) -> Result<String, String> {
     options.token.as_ref().map(SecretSource::read).transpose().map_err(|error| error.to_string())?;
+    options.tls.as_ref().map(tls::acceptor).transpose().map_err(|error| error.to_string())?;
+    let needs = [
+        (options.token.is_some(), "; requests need the token"),
+        (options.tls.is_some(), "; TLS"),
+        (has_clients(options), " with certificates of clients"),
+    ];
+    let needs: String = needs.iter().filter(|(is_so, _)| *is_so).map(|(_, words)| *words).collect();
     match std::net::TcpListener::bind(options.listen) {
-        Ok(_) => Ok(format!("{} is free", options.listen)),
+        Ok(_) => Ok(format!("{} is free{needs}", options.listen)),
         // By a running agent, as a rule.
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(format!("{} is in use", options.listen)),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            Ok(format!("{} is in use{needs}", options.listen))
+        }
         Err(source) => Err(HttpError::Listen { address: options.listen, source }.to_string()),
     }
+}
+
+/// Whether clients show who they are by certificates.
+fn has_clients(options: &HttpOptions) -> bool {
+    options.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some())
 }
 
 /// The listener. It ends when this is dropped.
@@ -95,6 +119,9 @@ pub struct Http {
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
     _listening: oneshot::Sender<()>,
 }
+
+/// Reads the configuration, as at a reload.
+pub type LoadConfig = Arc<dyn Fn() -> Result<Config, ConfigError> + Send + Sync>;
 
 /// What requests are answered from.
 #[derive(Clone)]
@@ -105,6 +132,9 @@ struct Source {
     state_dir: Arc<Path>,
     /// Permits to read the database.
     reads: Arc<Semaphore>,
+    /// What forms that change something need; none where nothing may be changed.
+    forms: Option<Arc<Forms>>,
+    load: LoadConfig,
 }
 
 impl Http {
@@ -116,10 +146,14 @@ impl Http {
         options: &HttpOptions,
         state_dir: &Path,
         committed: Committed,
+        load: LoadConfig,
         supervisor: &Supervisor,
     ) -> Result<Self, HttpError> {
         let failed = |source| HttpError::Listen { address: options.listen, source };
-        let access = Access::new(options.token.as_ref().map(SecretSource::read).transpose()?);
+        let token = options.token.as_ref().map(SecretSource::read).transpose()?;
+        let access = Access::new(token, has_clients(options));
+        let acceptor = options.tls.as_ref().map(tls::acceptor).transpose()?;
+        let scheme = if acceptor.is_some() { "https" } else { "http" };
         let listener = std::net::TcpListener::bind(options.listen).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -136,6 +170,8 @@ impl Http {
             store: Arc::new(StoreWatch::new()),
             state_dir: state_dir.into(),
             reads: Arc::new(Semaphore::new(READERS)),
+            forms: options.exempt_form.then(Forms::new).transpose()?.map(Arc::new),
+            load,
         };
         let has_page = options.page;
         let run = move || {
@@ -143,7 +179,7 @@ impl Http {
                 let listener = tokio::net::TcpListener::from_std(listener)?;
                 let router = router(source.clone(), access, has_page);
                 tokio::select! {
-                    result = listener::serve(listener, router) => result,
+                    result = listener::serve(listener, acceptor, router) => result,
                     () = source.look_at_store() => Ok(()),
                     _ = ended => Ok(()),
                 }
@@ -152,7 +188,7 @@ impl Http {
             result
         };
         supervisor.spawn::<io::Error>("http", run).map_err(HttpError::Thread)?;
-        info!("listening on http://{address}");
+        info!("listening on {scheme}://{address}");
         Ok(Self { snapshots, _listening: listening })
     }
 
@@ -169,8 +205,12 @@ fn router(source: Source, access: Access, has_page: bool) -> Router {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .fallback(|| async { (StatusCode::NOT_FOUND, "there is no such page\n") })
+        .method_not_allowed_fallback(|| async {
+            (StatusCode::METHOD_NOT_ALLOWED, "this page takes no request of this method\n")
+        })
         .with_state(source)
         .layer(middleware::from_fn_with_state(access, access::guard))
+        .layer(middleware::from_fn(listener::bounded))
         .layer(middleware::from_fn(with_fields))
 }
 
@@ -230,7 +270,9 @@ async fn healthz(State(source): State<Source>) -> Response {
 async fn readyz(State(source): State<Source>) -> Response {
     let reasons = source.not_ready();
     if reasons.is_empty() {
-        return "ready\n".into_response();
+        let mut lines = vec!["ready".to_owned()];
+        lines.extend(health::notes(source.snapshot().as_deref()));
+        return (lines.join("\n") + "\n").into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n").into_response()
 }
@@ -247,15 +289,26 @@ fn store_bytes(state_dir: &Path) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ServerTlsOptions;
 
     #[test]
     fn check_names_a_missing_token_and_an_address_that_is_in_use() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut options = HttpOptions { listen: taken.local_addr().unwrap(), token: None, page: true };
+        let mut options = HttpOptions {
+            listen: taken.local_addr().unwrap(),
+            token: None,
+            tls: None,
+            page: true,
+            exempt_form: false,
+        };
         assert!(probe(&options).unwrap().ends_with("is in use"));
         drop(taken);
         assert!(probe(&options).unwrap().ends_with("is free"));
         options.token = Some(SecretSource::File("/nonexistent/token".into()));
         assert!(probe(&options).unwrap_err().contains("/nonexistent/token"));
+        let [certificate, key] = ["/nonexistent/certificate", "/nonexistent/key"].map(PathBuf::from);
+        options.token = None;
+        options.tls = Some(ServerTlsOptions { certificate, key, client_ca: None });
+        assert!(probe(&options).unwrap_err().contains("/nonexistent/certificate"));
     }
 }

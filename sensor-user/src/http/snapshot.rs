@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use sensor_core::{incident::IncidentTally, time::Timestamp};
 
-use crate::{sinks::OutputStatus, statistics::Statistics};
+use crate::{
+    kernel::program_runs::ProgramRuns, latency::Stages, sinks::OutputStatus, statistics::Statistics,
+};
 
 /// The agent at one moment.
 #[derive(Clone, Debug)]
@@ -25,6 +27,10 @@ pub struct Snapshot {
     pub outputs: Vec<OutputStatus>,
     /// Configured interfaces and patterns, and interfaces that match them.
     pub interfaces: Vec<InterfaceState>,
+    /// How long the stages take.
+    pub stages: Stages,
+    /// What the kernel programs cost; nothing while the kernel does not measure it.
+    pub programs: Vec<ProgramRuns>,
     /// Flow slots that hold a flow, and all of them.
     pub slots: (usize, usize),
     /// The ring.

@@ -50,6 +50,19 @@ pub(super) fn interfaces() -> io::Result<Vec<Found>> {
     Ok(found)
 }
 
+/// The interfaces that are there and cannot be watched, with the reason for each: `: NAME (REASON), …`.
+pub(super) fn unusable() -> String {
+    let reasons: Vec<_> = Interface::names()
+        .iter()
+        .filter_map(|name| Some(format!("{name} ({})", Interface::named(name).err()?)))
+        .collect();
+    if reasons.is_empty() {
+        " (there is only loopback)".to_owned()
+    } else {
+        format!(": {}", reasons.join(", "))
+    }
+}
+
 fn address(entry: &nix::ifaddrs::InterfaceAddress) -> Option<IpNet> {
     let (address, mask) = (entry.address?, entry.netmask?);
     let ip = |storage: nix::sys::socket::SockaddrStorage| {

@@ -97,7 +97,11 @@ pub fn run(args: &InitArgs) -> Result<ExitCode> {
 /// What flags say, else what a person says, else what is proposed.
 fn answers(args: &InitArgs, found: &[Found]) -> Result<Answers> {
     if args.interfaces.is_empty() && found.is_empty() {
-        bail!("there is no interface that can be watched; name one that will come with --iface");
+        bail!(
+            "no interface of this machine can be watched{}. For one that will come, name a pattern that it matches: \
+             --iface 'eth*'",
+            detect::unusable()
+        );
     }
     let is_asked = !args.yes && args.interfaces.is_empty();
     if is_asked && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {

@@ -35,6 +35,17 @@ pub enum AttachError {
         /// The program.
         program: XdpProgram,
     },
+    /// Another agent watches the interface.
+    #[error(
+        "interface {interface} is watched by another smb-sensor{}; stop that one, or name other interfaces",
+        process.map_or_else(String::new, |process| format!(" (process {process})"))
+    )]
+    Watched {
+        /// Interface.
+        interface: String,
+        /// The process of that agent, if it is known.
+        process: Option<u32>,
+    },
     /// No way worked.
     #[error(
         "cannot attach to {direction} frames of {interface}: {reasons}. `smb-sensor check --iface {interface}` shows what it allows"
@@ -65,7 +76,6 @@ pub struct Attached {
     /// None where a program was taken off and could not be put back.
     incoming: Option<Program>,
     outgoing: Option<Program>,
-    /// Set while one of the links is a clsact filter.
     claim: Option<Claim>,
 }
 
@@ -146,10 +156,7 @@ impl Attached {
 
     fn attach_egress(&mut self, kernel: &mut KernelProgram, tc: TcChoice) -> Result<(), AttachError> {
         let direction = Direction::Outgoing;
-        let (egress, program) =
-            attach_tc(kernel, &self.interface, direction, tc, &mut self.claim).map_err(|reasons| {
-                AttachError::Refused { interface: self.interface.name.clone(), direction, reasons }
-            })?;
+        let (egress, program) = attach_tc(kernel, &self.interface, direction, tc, &mut self.claim)?;
         (self.egress, self.outgoing) = (egress, Some(program));
         Ok(())
     }

@@ -5,6 +5,7 @@
 
 pub mod attach;
 mod barrier;
+pub mod blocks;
 pub mod boot;
 mod claim;
 pub mod clock;
@@ -14,6 +15,7 @@ pub mod ethtool;
 pub mod exempted;
 pub mod interface;
 mod link_type;
+pub(crate) mod neighbours;
 pub mod object;
 pub mod owner;
 pub mod packet_socket;
@@ -21,6 +23,7 @@ pub mod poll_timer;
 pub mod ports;
 pub mod prefixes;
 pub mod privileges;
+pub mod program_runs;
 mod programs;
 pub mod quic;
 pub mod readiness;

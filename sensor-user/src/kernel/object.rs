@@ -16,12 +16,14 @@ use thiserror::Error;
 use zerocopy::IntoBytes;
 
 use super::{
+    blocks::{self, BlockMaps},
     clock::{self, GivenClock},
     counters::KernelCounters,
     enforce::{self, EnforcementSwitch},
     exempted::ExemptedPackets,
     ports::{self, TcpPorts},
     prefixes::{PrefixError, PrefixMaps},
+    program_runs::{self, ProgramRuns},
     programs::{find, load_program, load_xdp},
     quic::{self, QuicFlows},
     ring::RecordRing,
@@ -79,6 +81,10 @@ pub struct KernelProgram {
     pub exempted: ExemptedPackets,
     /// Enforcement switch.
     pub enforcement: EnforcementSwitch,
+    /// Lease of blocks.
+    pub blocking: EnforcementSwitch,
+    /// The blocks.
+    pub blocks: BlockMaps,
     /// The watched TCP ports, and those on which SMB was recognised.
     pub ports: TcpPorts,
     /// The flows of QUIC that are counted.
@@ -169,6 +175,9 @@ pub mod program {
     /// The kernel's tick count; run by hand, attached to nothing.
     pub const CLOCK: &str = "smb_clock";
 
+    /// Those that run for packets.
+    pub const PACKET_PATH: &[&str] = &[XDP_IN, XDP_FRAGS, TC_IN, TC_OUT, TC_IP_IN, TC_IP_OUT];
+
     /// The TC program of a hook for an interface whose frames begin with `link`.
     #[must_use]
     pub const fn tc(hook: Hook, link: Link) -> &'static str {
@@ -220,6 +229,8 @@ impl KernelProgram {
         let unblocked = prefixes.put(&plan.prefixes)?;
         let exempted = ExemptedPackets::open(take(&mut ebpf, "EXEMPTED")?)?;
         let enforcement = EnforcementSwitch::open(take(&mut ebpf, enforce::SECTION)?)?;
+        let blocking = EnforcementSwitch::open(take(&mut ebpf, blocks::SECTION)?)?;
+        let blocks = BlockMaps::open(take(&mut ebpf, "BLOCKS")?, take(&mut ebpf, "BLOCK_PACKETS")?)?;
         let clock = GivenClock::open(take(&mut ebpf, clock::SECTION)?)?;
         if unblocked > 0 {
             tracing::warn!("{}", super::prefixes::unblocked(unblocked));
@@ -233,6 +244,8 @@ impl KernelProgram {
             prefixes,
             exempted,
             enforcement,
+            blocking,
+            blocks,
             ports,
             quic,
             clock,
@@ -285,6 +298,12 @@ impl KernelProgram {
             self.classifier(name)?;
         }
         Ok(())
+    }
+
+    /// What the programs of the packet path have cost; nothing while the kernel does not measure it.
+    #[must_use]
+    pub fn program_runs(&self) -> Vec<ProgramRuns> {
+        if program_runs::are_measured() { program_runs::of(&self.ebpf) } else { vec![] }
     }
 
     /// The object, for the kernel program's own log.

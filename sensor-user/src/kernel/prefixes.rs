@@ -237,23 +237,20 @@ fn leaf_steps(old: &[(u32, Leaf)], new: &[(u32, Leaf)]) -> Vec<LeafStep> {
     }
 }
 
-/// Writes the entries of `new` that are not in `held`, one by one, and keeps `held` equal to the kernel's content.
-fn differences<T: Copy + PartialEq>(
-    held: &mut Vec<T>,
-    new: Vec<T>,
-    mut write: impl FnMut(u32, T) -> Result<(), MapError>,
+/// Writes the words of `new` that differ from those of `held`, one by one, and keeps `held` equal to the kernel's content. What is
+/// behind the end of `held` was never written: the kernel made it of zeros.
+fn differences(
+    held: &mut Vec<u64>,
+    new: Vec<u64>,
+    mut write: impl FnMut(u32, u64) -> Result<(), MapError>,
 ) -> Result<(), MapError> {
-    for (at, value) in new.into_iter().enumerate() {
-        match held.get_mut(at) {
-            Some(old) if *old == value => {}
-            Some(old) => {
-                write(at as u32, value)?;
-                *old = value;
-            }
-            None => {
-                write(at as u32, value)?;
-                held.push(value);
-            }
+    if held.len() < new.len() {
+        held.resize(new.len(), 0);
+    }
+    for (at, (old, value)) in held.iter_mut().zip(new).enumerate() {
+        if *old != value {
+            write(at as u32, value)?;
+            *old = value;
         }
     }
     Ok(())
@@ -290,6 +287,23 @@ fn failed(what: &str, source: MapError) -> PrefixError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn writes_only_words_that_differ_from_the_kernel_s() {
+        let mut written = Vec::new();
+        let mut held = Vec::new();
+        let mut put = |new: &[u64]| {
+            differences(&mut held, new.to_vec(), |at, value| {
+                written.push((at, value));
+                Ok(())
+            })
+            .unwrap();
+            std::mem::take(&mut written)
+        };
+        assert_eq!(put(&[0, 7, 0, 9]), [(1, 7), (3, 9)], "a new map is of zeros");
+        assert_eq!(put(&[0, 7]), []);
+        assert_eq!(put(&[5, 0, 0, 9, 0]), [(0, 5), (1, 0)], "what was behind is known");
+    }
 
     #[test]
     fn removes_gone_leaves_and_writes_only_changed_ones() {

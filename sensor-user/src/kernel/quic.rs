@@ -73,7 +73,7 @@ pub fn key(tuple: &FiveTuple) -> FlowKey {
 }
 
 /// An address as the packet path keeps it: an IPv4 one in the last word.
-fn words(address: IpAddr) -> [u32; 4] {
+pub(super) fn words(address: IpAddr) -> [u32; 4] {
     match address {
         IpAddr::V4(address) => [0, 0, 0, u32::from_ne_bytes(address.octets())],
         IpAddr::V6(address) => {

@@ -24,7 +24,7 @@ const DONE: u16 = 3;
 
 /// Flags of a message: it is a request; it asks for all there are; it is one of several answers.
 const REQUEST: u16 = 1;
-const DUMP: u16 = 0x300;
+pub(super) const DUMP: u16 = 0x300;
 const MULTI: u16 = 2;
 
 /// Bits of an attribute's type that are no part of its number.
@@ -168,7 +168,7 @@ fn is_gre_without_remote(info: &[u8]) -> bool {
 }
 
 /// Sends a request; gives what is behind the headers of the answers.
-fn ask(kind: u16, flags: u16, body: &[u8]) -> io::Result<Vec<Vec<u8>>> {
+pub(super) fn ask(kind: u16, flags: u16, body: &[u8]) -> io::Result<Vec<Vec<u8>>> {
     let socket =
         socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)?;
     setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(2, 0))?;
@@ -216,7 +216,7 @@ fn header(messages: &[u8]) -> Option<(usize, u16, u16)> {
 }
 
 /// Attributes: the number of each, and its value.
-fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(super) fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
         let [a, b, c, d, ..] = *rest else { return None };

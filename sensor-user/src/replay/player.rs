@@ -21,6 +21,7 @@ use super::{
 use sensor_core::{
     Core, Start,
     process::NoProcesses,
+    settings::Settings,
     terms::KnownTerms,
     time::{Moment, Timestamp},
 };
@@ -124,7 +125,8 @@ impl Player {
     pub fn new(config: &Config, parts: PlayerParts, output: impl Output + 'static) -> Self {
         let PlayerParts { engine, terms, key, rewrites, speed, interrupt } = parts;
         let start = Start {
-            settings: config.core_settings(),
+            // A replay asks nobody.
+            settings: Settings { shared_terms: false, ..config.core_settings() },
             clock: ReplayClock::ticks(),
             fingerprint_key: key,
             terms,

@@ -15,6 +15,8 @@ use std::{
     time::Duration,
 };
 
+use sensor_common::settings;
+
 use super::Supervisor;
 use crate::{
     enforcement::{Enforcement, Now},
@@ -52,21 +54,31 @@ struct Shared {
 struct State {
     switch: EnforcementSwitch,
     enforcement: Enforcement,
+    blocking: EnforcementSwitch,
+    /// Whether blocks are in force, without an end of their own: the agent ends each.
+    blocks: bool,
+}
+
+impl State {
+    fn for_blocks(&self, now: Now, clock: KernelClock) -> settings::Enforcement {
+        let blocks = if self.blocks { Enforcement::On { until: None } } else { Enforcement::Off };
+        blocks.for_kernel(now, clock.ticks())
+    }
 }
 
 impl Lease {
-    /// Starts to renew the lease of this switch, which is off at first.
+    /// Starts to renew the leases of these switches, of enforcement and of blocks, which are off at first.
     ///
     /// # Errors
     /// If no thread can be started.
     pub fn start(
-        switch: EnforcementSwitch,
+        [switch, blocking]: [EnforcementSwitch; 2],
         clock: KernelClock,
         supervisor: &Supervisor,
     ) -> std::io::Result<Self> {
         let now = Now::of(clock)?;
         let shared = Arc::new(Shared {
-            state: Mutex::new(State { switch, enforcement: Enforcement::Off }),
+            state: Mutex::new(State { switch, enforcement: Enforcement::Off, blocking, blocks: false }),
             wake: Condvar::new(),
             clock,
             reader: AtomicU64::new(nanos(now.since_boot)),
@@ -91,6 +103,18 @@ impl Lease {
         state.enforcement = enforcement;
         self.shared.wake.notify_all();
         state.switch.set(enforcement.for_kernel(now, self.shared.clock.ticks()))
+    }
+
+    /// Says whether there are blocks, from the next packet on.
+    ///
+    /// # Errors
+    /// If the kernel refuses; what is in force ends with its lease.
+    pub fn block(&self, blocks: bool, now: Now) -> Result<(), LoadError> {
+        let mut state = self.shared.lock();
+        state.blocks = blocks;
+        self.shared.wake.notify_all();
+        let lease = state.for_blocks(now, self.shared.clock);
+        state.blocking.set(lease)
     }
 
     /// The state at `now`.
@@ -133,7 +157,8 @@ impl Shared {
             }
             self.renew(&mut state);
             // While it is off, no renewal is needed; setting it wakes this thread.
-            let wait = if state.enforcement == Enforcement::Off { OFF } else { RENEWAL };
+            let is_off = state.enforcement == Enforcement::Off && !state.blocks;
+            let wait = if is_off { OFF } else { RENEWAL };
             drop(self.wake.wait_timeout(state, wait));
         }
     }
@@ -149,6 +174,9 @@ impl Shared {
         }
         state.enforcement.expire(now);
         if state.switch.set(state.enforcement.for_kernel(now, self.clock.ticks())).is_err() {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        if state.blocking.set(state.for_blocks(now, self.clock)).is_err() {
             self.failures.fetch_add(1, Ordering::Relaxed);
         }
     }

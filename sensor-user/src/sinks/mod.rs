@@ -42,7 +42,7 @@ pub use self::{
     running::{Sinks, Surroundings},
     secret::{Secret, SecretError, SecretSource},
     syslog::{Body, Syslog, SyslogOptions, Transport},
-    tls::{TlsError, TlsOptions},
+    tls::{TlsError, TlsOptions, authorities_of, certificates, private_key},
     webhook::{TemplateError, Webhook, WebhookOptions, WebhookUrl},
 };
 use crate::storage::{DocumentRow, StorageError};
@@ -60,6 +60,11 @@ pub trait Sink: Send {
 
     /// Delivers documents in their order, or some of them: it is called again with the rest.
     fn deliver(&mut self, documents: &[DocumentRow]) -> Delivery;
+
+    /// Whether it could deliver now; `None` where only a document shows that. Called while nothing waits.
+    fn look(&mut self) -> Option<Result<(), String>> {
+        None
+    }
 
     /// Opens its destination again if it is not what it was.
     ///
@@ -82,6 +87,10 @@ impl Sink for Box<dyn Sink> {
 
     fn deliver(&mut self, documents: &[DocumentRow]) -> Delivery {
         self.as_mut().deliver(documents)
+    }
+
+    fn look(&mut self) -> Option<Result<(), String>> {
+        self.as_mut().look()
     }
 
     fn reopen(&mut self) -> std::io::Result<()> {

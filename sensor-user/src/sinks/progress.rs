@@ -12,6 +12,7 @@ use sensor_core::time::Timestamp;
 use sensor_dissect::escape::shown;
 
 use crate::{
+    latency::Latency,
     rfc3339::rfc3339,
     storage::{DocumentKind, Subscriber},
     wall_clock,
@@ -31,6 +32,8 @@ pub(super) struct Progress {
     refused: AtomicU64,
     errors: AtomicU64,
     last: Mutex<Last>,
+    /// Age of the incidents' documents when they were delivered.
+    latency: Latency,
     /// The destination is to be opened again.
     reopen: AtomicBool,
     stop: AtomicBool,
@@ -40,10 +43,12 @@ pub(super) struct Progress {
 struct Last {
     success: Option<Timestamp>,
     error: Option<(Timestamp, String)>,
+    /// Why it cannot deliver; `Ok` if it could when that was last seen.
+    ability: Option<Result<(), String>>,
 }
 
 /// The state of an output at one moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct OutputStatus {
     /// Name.
     pub name: String,
@@ -61,6 +66,11 @@ pub struct OutputStatus {
     pub last_success: Option<Timestamp>,
     /// The last failure, and when it was.
     pub last_error: Option<(Timestamp, String)>,
+    /// Why it cannot deliver, or that it could when that was last seen; unknown before the first document of an output without a
+    /// connection that is kept.
+    pub ability: Option<Result<(), String>>,
+    /// Time from making an incident's document to its delivery.
+    pub latency: Latency,
 }
 
 impl Progress {
@@ -75,6 +85,7 @@ impl Progress {
             refused: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             last: Mutex::default(),
+            latency: Latency::default(),
             reopen: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         }
@@ -92,12 +103,32 @@ impl Progress {
     pub(super) fn note_delivered(&self, written: u64, refused: u64) {
         self.written.fetch_add(written, Ordering::Relaxed);
         self.refused.fetch_add(refused, Ordering::Relaxed);
-        self.last().success = Some(wall_clock::now());
+        let mut last = self.last();
+        last.success = Some(wall_clock::now());
+        last.ability = Some(Ok(()));
+    }
+
+    /// Notes when documents that were delivered had been made.
+    pub(super) fn note_made(&self, made: impl Iterator<Item = Timestamp>) {
+        let now = wall_clock::now();
+        made.for_each(|made| self.latency.observe(now.since(made)));
     }
 
     pub(super) fn note_failure(&self, reason: &str) {
         self.errors.fetch_add(1, Ordering::Relaxed);
-        self.last().error = Some((wall_clock::now(), reason.to_owned()));
+        let mut last = self.last();
+        last.error = Some((wall_clock::now(), reason.to_owned()));
+        last.ability = Some(Err(reason.to_owned()));
+    }
+
+    /// Whether it could deliver when that was last seen.
+    pub(super) fn ability(&self) -> Option<Result<(), String>> {
+        self.last().ability.clone()
+    }
+
+    /// Notes whether it could deliver.
+    pub(super) fn note_ability(&self, ability: Result<(), String>) {
+        self.last().ability = Some(ability);
     }
 
     fn last(&self) -> std::sync::MutexGuard<'_, Last> {
@@ -134,7 +165,7 @@ impl Progress {
     }
 
     pub(super) fn status(&self, place: u64) -> OutputStatus {
-        let Last { success, error } = self.last().clone();
+        let Last { success, error, ability } = self.last().clone();
         OutputStatus {
             name: self.name.clone(),
             written: self.written(),
@@ -144,6 +175,8 @@ impl Progress {
             lost: self.subscriber.lost(),
             last_success: success,
             last_error: error,
+            ability,
+            latency: self.latency.clone(),
         }
     }
 }

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     health::HealthBoard,
     runtime::Spawner,
+    shared_terms::Answering,
     storage::{Handle, OUTPUT_CURSOR, Reader, StorageError},
 };
 
@@ -37,6 +38,8 @@ pub struct Surroundings {
     pub health: Arc<HealthBoard>,
     /// Has the agent read its configuration again, with what an output put into the state directory.
     pub changed: Arc<Notify>,
+    /// Requests about known terms, for an output that shares them.
+    pub terms: Answering,
     /// Starts their threads.
     pub spawner: Spawner,
 }

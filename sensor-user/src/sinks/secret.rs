@@ -27,7 +27,7 @@ pub struct Secret(Zeroizing<String>);
 #[derive(Debug, Error)]
 pub enum SecretError {
     /// Its file cannot be read.
-    #[error("{}: {source}", path.display())]
+    #[error("the secret cannot be read from {}: {source}; write it there, or name another file", path.display())]
     File {
         /// File.
         path: PathBuf,

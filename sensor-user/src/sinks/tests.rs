@@ -14,6 +14,7 @@ use super::*;
 use crate::{
     health::HealthBoard,
     runtime::Supervisor,
+    shared_terms,
     storage::{
         Bounds, DocumentKind, Handle, NewDocument, OUTPUT_CURSOR, Opened, RowBatch, StorageError, Writer,
     },
@@ -72,6 +73,7 @@ fn none(state_dir: &Path, store: &Handle, supervisor: &Supervisor) -> Sinks {
         store: store.clone(),
         health: Arc::new(HealthBoard::default()),
         changed: Arc::default(),
+        terms: shared_terms::channel(Duration::ZERO).1,
         spawner: supervisor.spawner(),
     };
     Sinks::new(around).unwrap()

@@ -63,29 +63,46 @@ fn trusting(authorities: RootCertStore, options: &TlsOptions) -> Result<ClientCo
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
             let chain = certificates(certificate)?;
-            let private = PrivateKeyDer::from_pem_file(key).map_err(|error| of(key, error))?;
-            builder.with_client_auth_cert(chain, private)?
+            builder.with_client_auth_cert(chain, private_key(key)?)?
         }
     })
 }
 
 fn authorities(file: Option<&Path>) -> Result<RootCertStore, TlsError> {
-    let mut store = RootCertStore::empty();
-    match file {
-        Some(path) => {
-            for certificate in certificates(path)? {
-                store.add(certificate).map_err(|error| of(path, error))?;
-            }
-        }
-        None => {
-            // A machine may have some that cannot be read.
-            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
+    if let Some(path) = file {
+        return authorities_of(path);
     }
+    let mut store = RootCertStore::empty();
+    // A machine may have some that cannot be read.
+    store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if store.is_empty() { Err(TlsError::NoAuthorities) } else { Ok(store) }
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+/// The authorities in a file.
+///
+/// # Errors
+/// [`TlsError::File`]
+pub fn authorities_of(path: &Path) -> Result<RootCertStore, TlsError> {
+    let mut store = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        store.add(certificate).map_err(|error| of(path, error))?;
+    }
+    Ok(store)
+}
+
+/// The private key in a file.
+///
+/// # Errors
+/// [`TlsError::File`]
+pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_file(path).map_err(|error| of(path, error))
+}
+
+/// The certificates in a file; at least one.
+///
+/// # Errors
+/// [`TlsError::File`]
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let all: Vec<_> = CertificateDer::pem_file_iter(path)
         .map_err(|error| of(path, error))?
         .collect::<Result<_, _>>()

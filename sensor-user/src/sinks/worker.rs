@@ -2,6 +2,7 @@
 
 use std::{path::Path, path::PathBuf, sync::Arc, thread, time::Duration};
 
+use sensor_core::time::Timestamp;
 use sensor_dissect::escape::shown;
 use tracing::warn;
 
@@ -10,7 +11,9 @@ use super::{
 };
 use crate::{
     runtime::fault,
-    storage::{DocumentQuery, DocumentRow, Handle, OUTPUT_CURSOR, Reader, RowBatch, StorageError},
+    storage::{
+        DocumentKind, DocumentQuery, DocumentRow, Handle, OUTPUT_CURSOR, Reader, RowBatch, StorageError,
+    },
 };
 
 /// Time before a store that cannot be read is tried again.
@@ -18,6 +21,9 @@ const RETRY: Duration = Duration::from_millis(200);
 
 /// Time after which a sink checks the store without a signal.
 const LOOK: Duration = Duration::from_secs(60);
+
+/// Time between two looks at a connection while nothing waits.
+const LOOK_AT_CONNECTION: Duration = Duration::from_secs(10);
 
 /// Most documents that are read at a time.
 const BATCH: u64 = 512;
@@ -72,17 +78,19 @@ impl Worker {
         sink.begin();
         let mut backoff = Backoff::up_to(sink.longest_pause());
         let mut unreadable = false;
+        let mut look = Duration::ZERO;
         while !self.progress.stops() {
             fault::point("sink-output");
             let cursor = self.progress.cursor();
             let wakes = || self.progress.stops() || self.progress.is_to_reopen();
-            let arrived = self.store.committed().wait(cursor, LOOK, wakes);
+            let arrived = self.store.committed().wait(cursor, look, wakes);
             if self.progress.stops() {
                 // What came since then is for the one that takes its place.
                 return;
             }
             self.reopen_if_asked(&mut sink);
             if arrived <= cursor {
+                look = self.look(&mut sink);
                 continue;
             }
             match self.next(cursor, arrived) {
@@ -111,6 +119,23 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Looks whether the sink could deliver; gives the time until the next look.
+    fn look(&self, sink: &mut impl Sink) -> Duration {
+        let Some(ability) = sink.look() else { return LOOK };
+        let before = self.progress.ability();
+        match (&before, &ability) {
+            (None | Some(Ok(())), Err(reason)) => warn!(
+                "{} cannot deliver ({}); documents will wait in the store. It is tried again",
+                self.label,
+                shown(reason.as_bytes())
+            ),
+            (Some(Err(_)), Ok(())) => warn!("{} can deliver again", self.label),
+            _ => {}
+        }
+        self.progress.note_ability(ability);
+        LOOK_AT_CONNECTION
     }
 
     fn reopen_if_asked(&self, sink: &mut impl Sink) {
@@ -205,6 +230,11 @@ impl Worker {
                 warn!("{} cannot be written: {error}", self.refused.path().display());
             }
         }
+        // The time of a flow's summary is that of its last packet.
+        let made = documents[..delivery.settled].iter().enumerate().filter(|(index, one)| {
+            one.kind == DocumentKind::Incident && delivery.refused.iter().all(|(refused, _)| refused != index)
+        });
+        self.progress.note_made(made.map(|(_, one)| Timestamp::from_unix_nanos(one.at)));
         let refused = delivery.refused.len();
         self.progress.note_delivered((delivery.settled - refused) as u64, refused as u64);
         self.progress.advance_to(documents[last].sequence);

@@ -217,6 +217,9 @@ pub struct Output {
     pub refused: u64,
     /// Documents that were removed before they could be delivered.
     pub lost: u64,
+    /// Whether it could deliver when that was last seen; none where only a document shows that and there was none yet.
+    #[serde(default)]
+    pub can_deliver: Option<bool>,
     /// When documents were delivered last.
     pub last_success: Option<String>,
     /// The last failure.

@@ -35,8 +35,15 @@ pub(crate) fn problems(
     if status.store.lost > 0 {
         problems.push(format!("{} documents are lost: the database did not take them", status.store.lost));
     }
-    for output in outputs.iter().filter(|output| is_failing(output)) {
-        problems.push(format!("the output {} fails: {} documents wait for it", output.name, output.waiting));
+    for output in outputs {
+        if let Some(Err(reason)) = &output.ability {
+            let (name, waiting) = (&output.name, output.waiting);
+            problems
+                .push(format!("the output {name} cannot deliver, {waiting} documents wait for it: {reason}"));
+        } else if is_failing(output) {
+            problems
+                .push(format!("the output {} fails: {} documents wait for it", output.name, output.waiting));
+        }
     }
     if let Some(error) = status.last_reload.as_ref().and_then(|reload| reload.error.as_ref()) {
         problems.push(format!("the configuration was not reloaded: {error}"));
@@ -53,6 +60,7 @@ fn is_failing(output: &OutputStatus) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::latency::Latency;
     use crate::status::{InterfaceStatus, Reload, Store};
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_700_000_000);
@@ -107,11 +115,16 @@ mod tests {
             lost: 0,
             last_success: None,
             last_error: Some((NOW, "connection refused".into())),
+            ability: None,
+            latency: Latency::default(),
         };
         let found = problems(&watched(), std::slice::from_ref(&failing), None, NOW);
         assert_eq!(found, ["the output siem fails: 3 documents wait for it"]);
         let later = Timestamp::from_unix_seconds(1_700_000_001);
         let back = OutputStatus { last_success: Some(later), ..failing };
-        assert_eq!(problems(&watched(), &[back], None, NOW), Vec::<String>::new());
+        assert_eq!(problems(&watched(), std::slice::from_ref(&back), None, NOW), Vec::<String>::new());
+        let idle = OutputStatus { waiting: 0, ability: Some(Err("no server".into())), ..back };
+        let found = problems(&watched(), &[idle], None, NOW);
+        assert_eq!(found, ["the output siem cannot deliver, 0 documents wait for it: no server"]);
     }
 }

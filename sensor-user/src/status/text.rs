@@ -114,6 +114,11 @@ fn output(one: &Output) -> String {
         "{}: {} delivered, {} waiting, {} refused, {} lost, {} errors",
         one.name, one.delivered, one.waiting, one.refused, one.lost, one.errors
     );
+    match one.can_deliver {
+        Some(true) => text.push_str("; can deliver"),
+        Some(false) => text.push_str("; cannot deliver"),
+        None => {}
+    }
     if let Some(at) = &one.last_success {
         text.push_str(&format!("; last success {at}"));
     }

@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::latency::Latency;
+
 use super::{
     RowBatch,
     subscriber::{RemovedDocument, Subscriber, Subscribers},
@@ -50,6 +52,7 @@ struct Progress {
     /// Readers found damage in the database of this generation, counted from 1; 0 if none did.
     damaged: AtomicU64,
     subscribers: Subscribers,
+    latency: Latency,
 }
 
 /// What became of batches and documents.
@@ -174,6 +177,12 @@ impl Committed {
         }
     }
 
+    /// Time from handing over documents to their commit.
+    #[must_use]
+    pub fn latency(&self) -> &Latency {
+        &self.0.latency
+    }
+
     /// Which database is in use: one that took the place of a damaged one has a higher number.
     #[must_use]
     pub fn generation(&self) -> u64 {
@@ -204,6 +213,7 @@ impl Committed {
         let mut known = self.lock();
         *known = (*known).max(sequence);
         let documents: usize = batches.iter().map(|batch| batch.documents.len()).sum();
+        batches.iter().filter_map(|batch| batch.made).for_each(|made| self.0.latency.observe(made.elapsed()));
         self.0.documents.fetch_sub(documents as u64, Ordering::Relaxed);
         self.0.done.fetch_add(batches.len() as u64, Ordering::Release);
         self.0.failing.store(false, Ordering::Relaxed);

@@ -2,7 +2,7 @@
 
 use rusqlite::{Transaction, params};
 
-use super::RowBatch;
+use super::{RowBatch, rows::day_of};
 
 /// Puts a batch into the database.
 pub(super) fn put(transaction: &Transaction<'_>, batch: &RowBatch) -> rusqlite::Result<()> {
@@ -21,6 +21,15 @@ pub(super) fn put(transaction: &Transaction<'_>, batch: &RowBatch) -> rusqlite::
         )?;
         for one in &batch.incidents {
             upsert.execute(params![one.id, one.severity, one.last, one.open, one.state])?;
+        }
+    }
+    if !batch.contacts.is_empty() {
+        let mut upsert = transaction.prepare_cached(
+            "INSERT INTO contacts (external, internal, day, first, level) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT DO UPDATE SET first = min(first, ?4), level = max(level, ?5)",
+        )?;
+        for one in &batch.contacts {
+            upsert.execute(params![one.external, one.internal, day_of(one.at), one.at, one.level])?;
         }
     }
     if let Some(connections) = &batch.connections {

@@ -29,7 +29,9 @@ pub use self::{
     handle::{Committed, Handle, StorageCounts},
     query::{DocumentQuery, IdentifierQuery, IncidentOrder, IncidentQuery},
     reader::Reader,
-    rows::{DocumentKind, DocumentRow, IncidentRow, NewDocument, RowBatch, Rows},
+    rows::{
+        Contact, ContactRow, DocumentKind, DocumentRow, IncidentRow, NewDocument, RowBatch, Rows, day_of,
+    },
     subscriber::Subscriber,
     writer::{Opened, Writer},
 };
@@ -39,6 +41,9 @@ pub const OUTPUT_CURSOR: &str = "output";
 
 /// Key of the clock of known terms among the single values.
 pub const TERM_CLOCK: &str = "term-clock";
+
+/// Key of the blocks in force among the single values.
+pub const BLOCKS: &str = "blocks";
 
 /// Key of whether the agent keeps summaries of connections, among the single values: one byte, 0 or 1.
 pub const FLOW_DOCUMENTS: &str = "flow-documents";

@@ -8,8 +8,8 @@ use std::{
 use rusqlite::{Connection, OptionalExtension as _, Row, params, types::Value};
 
 use super::{
-    DocumentKind, DocumentQuery, DocumentRow, IdentifierQuery, IncidentOrder, IncidentQuery, IncidentRow,
-    Rows, StorageError, open_to_read::open_to_read,
+    ContactRow, DocumentKind, DocumentQuery, DocumentRow, IdentifierQuery, IncidentOrder, IncidentQuery,
+    IncidentRow, Rows, StorageError, open_to_read::open_to_read,
 };
 
 /// Documents that are read at once.
@@ -123,6 +123,22 @@ impl Reader {
             )?;
             let since = query.since.unwrap_or(i64::MIN);
             let rows = statement.query_map(params![query.severity, query.open, since], incident)?;
+            rows.collect()
+        })
+    }
+
+    /// The days on which an external host had to do with internal ones, the first ones first, at most so many.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub fn contacts(&self, external: &str, limit: u64) -> Result<Vec<ContactRow>, StorageError> {
+        self.run(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT internal, day, first, level FROM contacts WHERE external = ?1 ORDER BY first LIMIT ?2",
+            )?;
+            let rows = statement.query_map(params![external, limit.cast_signed()], |row| {
+                Ok(ContactRow { internal: row.get(0)?, day: row.get(1)?, first: row.get(2)?, level: row.get(3)? })
+            })?;
             rows.collect()
         })
     }

@@ -5,13 +5,16 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, params};
 
-use super::{DocumentKind, age::TooOld, subscriber::RemovedDocument};
+use super::{DocumentKind, age::TooOld, rows::day_of, subscriber::RemovedDocument};
 
 /// Documents that one slice removes.
 const SLICE: i64 = 256;
 
 /// Pages that one slice returns to the file system.
 const PAGES: i64 = 256;
+
+/// Contacts that stay when there is too much, while there are documents to remove.
+const MAX_CONTACTS: i64 = 100_000;
 
 /// What was removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +23,8 @@ pub(super) struct Removed {
     pub(super) documents: Vec<RemovedDocument>,
     /// Closed incidents, where there was no document to remove.
     pub(super) incidents: u64,
+    /// Contacts, likewise.
+    pub(super) contacts: u64,
 }
 
 /// Removes documents, the oldest first.
@@ -40,6 +45,11 @@ impl Retention {
                  (SELECT id FROM incidents WHERE open = 0 AND (last < ?1 OR last > ?2) LIMIT ?3)",
                 params![old.from, old.to, SLICE],
             )? as u64;
+            removed.contacts = connection.execute(
+                "DELETE FROM contacts WHERE (external, internal, day) IN
+                 (SELECT external, internal, day FROM contacts WHERE day < ?1 OR day > ?2 LIMIT ?3)",
+                params![day_of(old.from), day_of(old.to), SLICE],
+            )? as u64;
         }
         Ok(removed)
     }
@@ -52,6 +62,11 @@ impl Retention {
             self.no_flow_up_to = last;
             return Ok(removed);
         }
+        // Many short rows must not displace what they are about.
+        let contacts: i64 = connection.query_row("SELECT count(*) FROM contacts", [], |row| row.get(0))?;
+        if contacts > MAX_CONTACTS {
+            return Ok(Removed { contacts: remove_contacts(connection)?, ..Removed::default() });
+        }
         self.no_flow_up_to =
             connection.query_row("SELECT coalesce(max(sequence), 0) FROM documents", [], |row| row.get(0))?;
         let mut removed = remove(connection, "sequence > ?1", [0, 0])?.0;
@@ -60,9 +75,20 @@ impl Retention {
                 "DELETE FROM incidents WHERE id IN (SELECT id FROM incidents WHERE open = 0 ORDER BY last LIMIT ?1)",
                 [SLICE],
             )? as u64;
+            removed.contacts = remove_contacts(connection)?;
         }
         Ok(removed)
     }
+}
+
+/// Removes the oldest contacts.
+fn remove_contacts(connection: &Connection) -> rusqlite::Result<u64> {
+    let removed = connection.execute(
+        "DELETE FROM contacts WHERE (external, internal, day) IN
+         (SELECT external, internal, day FROM contacts ORDER BY day LIMIT ?1)",
+        [SLICE],
+    )?;
+    Ok(removed as u64)
 }
 
 /// Removes the first documents for which a condition holds, in one transaction. Returns the sequence number of the last one too.
@@ -131,5 +157,48 @@ impl Pages {
             connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
         };
         Ok(Self { all: pragma("page_count")?, free: pragma("freelist_count")?, size: pragma("page_size")? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::schema;
+
+    fn with_contacts(count: i64) -> (tempfile::TempDir, Connection) {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = schema::open(&folder.path().join("db")).unwrap();
+        let many = "WITH RECURSIVE n(x) AS (SELECT 0 UNION ALL SELECT x + 1 FROM n WHERE x + 1 < ?1)
+                    INSERT INTO contacts SELECT 'e' || x, 'i', x, x, 0 FROM n";
+        connection.execute(many, [count]).unwrap();
+        (folder, connection)
+    }
+
+    fn left(connection: &Connection) -> (i64, i64) {
+        let text = "SELECT count(*), min(day) FROM contacts";
+        connection.query_row(text, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    }
+
+    #[test]
+    fn old_contacts_go_by_age_in_slices() {
+        let (_folder, mut connection) = with_contacts(300);
+        let day = 86_400_000_000_000;
+        let old = TooOld { sequence: 0, from: 290 * day, to: 1_000 * day };
+        let mut removed = || Retention::default().by_age(&mut connection, &old).unwrap().contacts;
+        assert_eq!([removed(), removed(), removed()], [256, 34, 0]);
+        assert_eq!(left(&connection), (10, 290));
+    }
+
+    #[test]
+    fn many_contacts_go_before_documents_of_incidents() {
+        let (_folder, mut connection) = with_contacts(MAX_CONTACTS + 1);
+        let document = "INSERT INTO documents (id, kind, severity, at, body) VALUES ('d', 1, 21, 0, 'x')";
+        connection.execute(document, []).unwrap();
+        let mut retention = Retention::default();
+        let removed = retention.by_size(&mut connection).unwrap();
+        assert_eq!((removed.contacts, removed.documents.len()), (256, 0));
+        assert_eq!(left(&connection).1, 256, "the oldest");
+        let removed = retention.by_size(&mut connection).unwrap();
+        assert_eq!((removed.contacts, removed.documents.len()), (0, 1));
     }
 }

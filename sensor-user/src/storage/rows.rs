@@ -1,6 +1,6 @@
 //! Rows as they go in and come out. What their content means is the caller's.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 /// What a document is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,6 +67,38 @@ pub struct IncidentRow {
     pub state: Vec<u8>,
 }
 
+/// An external host had to do with an internal one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    /// External host.
+    pub external: String,
+    /// Internal host.
+    pub internal: String,
+    /// When, nanoseconds since the Unix epoch.
+    pub at: i64,
+    /// How far that got, as a number that rises with it.
+    pub level: u8,
+}
+
+/// A day on which an external host had to do with an internal one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContactRow {
+    /// Internal host.
+    pub internal: String,
+    /// Day, counted from the Unix epoch.
+    pub day: i64,
+    /// The first time on that day, nanoseconds since the Unix epoch.
+    pub first: i64,
+    /// How far it got.
+    pub level: u8,
+}
+
+/// The day of a time in nanoseconds since the Unix epoch.
+#[must_use]
+pub const fn day_of(nanos: i64) -> i64 {
+    nanos.div_euclid(86_400_000_000_000)
+}
+
 /// What is committed together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowBatch {
@@ -74,6 +106,8 @@ pub struct RowBatch {
     pub documents: Vec<NewDocument>,
     /// Incidents, each as it is now.
     pub incidents: Vec<IncidentRow>,
+    /// External hosts and the internal ones that they had to do with.
+    pub contacts: Vec<Contact>,
     /// Connections that are open, by key: they replace all that were kept before.
     pub connections: Option<Vec<(Vec<u8>, Vec<u8>)>>,
     /// Known terms: rule, value, when it was seen last.
@@ -86,6 +120,8 @@ pub struct RowBatch {
     pub cursors: Vec<(String, u64)>,
     /// Single values.
     pub meta: Vec<(&'static str, Vec<u8>)>,
+    /// When its first document was made, if that is measured.
+    pub made: Option<Instant>,
 }
 
 impl RowBatch {
@@ -94,6 +130,7 @@ impl RowBatch {
         self.documents.extend(later.documents);
         self.incidents.retain(|known| later.incidents.iter().all(|new| new.id != known.id));
         self.incidents.extend(later.incidents);
+        self.contacts.extend(later.contacts);
         self.connections = later.connections.or(self.connections.take());
         self.terms.extend(later.terms);
         self.forgotten_terms.extend(later.forgotten_terms);
@@ -101,6 +138,7 @@ impl RowBatch {
         self.cursors.extend(later.cursors);
         self.meta.retain(|(known, _)| later.meta.iter().all(|(new, _)| new != known));
         self.meta.extend(later.meta);
+        self.made = self.made.or(later.made);
     }
 
     /// Whether there is nothing in it.

@@ -14,8 +14,9 @@ const CHUNK: usize = 1_000;
 const MAX_TRIED: usize = 100_000;
 
 /// Tables other than the documents, with their keys.
-const TABLES: [(&str, &str); 6] = [
+const TABLES: [(&str, &str); 7] = [
     ("incidents", "id"),
+    ("contacts", "external, internal, day"),
     ("connections", "key"),
     ("terms", "rule, value"),
     ("exemption_hits", "id"),
@@ -81,6 +82,11 @@ impl Replacement {
 
 /// Copies a table from its beginning and, if a row cannot be read, from its end. Returns whether all of it could be read.
 fn copy_table(from: &Connection, to: &mut Connection, table: &str, key: &str) -> rusqlite::Result<bool> {
+    // A database of an earlier version has no contacts.
+    let is_there = "SELECT count(*) FROM sqlite_schema WHERE name = ?1";
+    if from.query_row(is_there, [table], |row| row.get::<_, i64>(0)) == Ok(0) {
+        return Ok(table == "contacts");
+    }
     for order in ["ASC", "DESC"] {
         let keys = key.replace(',', &format!(" {order},"));
         let Ok(mut statement) = from.prepare(&format!("SELECT * FROM {table} ORDER BY {keys} {order}"))

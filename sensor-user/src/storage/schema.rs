@@ -44,6 +44,20 @@ CREATE TABLE cursors (sink TEXT PRIMARY KEY, sequence INTEGER NOT NULL) STRICT, 
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 ";
 
+/// Which external host had to do with which internal one on which day. A database of an earlier version gets it when it is opened
+/// to be written.
+const CONTACTS: &str = "
+CREATE TABLE IF NOT EXISTS contacts (
+    external TEXT NOT NULL,
+    internal TEXT NOT NULL,
+    day INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    level INTEGER NOT NULL,
+    PRIMARY KEY (external, internal, day)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS contacts_by_day ON contacts (day);
+";
+
 /// What a database holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
@@ -106,7 +120,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, StorageError> {
         if is_new {
             connection.execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"))?;
         }
-        Ok(())
+        connection.execute_batch(CONTACTS)
     };
     set_up().map_err(failed("set up"))?;
     Ok(connection)

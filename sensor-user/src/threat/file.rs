@@ -1,28 +1,25 @@
 //! Files of prefixes: plain, one per line, or columns.
 
-use std::{
-    fmt::Write as _,
-    fs,
-    io::{self, Read as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use ipnet::IpNet;
-use nix::fcntl::OFlag;
 use sensor_core::threat::Entry;
-use thiserror::Error;
 
+use super::json;
 use crate::{
     names::is_name,
-    parse::{NOT_UTF8, UTF16, is_utf16, network},
+    parse::{ListFileError, Mistakes, described_mistake, network, read_lines, says_something, split},
 };
 
 /// The format of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Plain, or columns if the first line with content has a comma.
+    /// MISP or STIX if the file is JSON; else plain, or columns if the first line with content has a comma.
     Detect,
+    /// An event of MISP, or the answer of a search for events or attributes.
+    Misp,
+    /// A bundle of STIX 2.1.
+    Stix,
     /// A prefix or address per line; text after `#` or `;` describes it.
     Plain,
     /// Columns separated by commas, semicolons or tabs, quoted if necessary.
@@ -34,80 +31,25 @@ pub enum Format {
     },
 }
 
-/// Most lines that an error lists.
-const MAX_LISTED: usize = 5;
-
-/// Most bytes of a file. The agent reads files while packets wait.
-const MAX_BYTES: u64 = 64 << 20;
-
 /// Most DNS names of a file: each is looked up again and again.
 const MAX_NAMES: usize = 1_000;
 
 /// Most bytes of a description.
 const MAX_DESCRIPTION_LEN: usize = 512;
 
-/// Why a file is not used.
-#[derive(Debug, Error)]
-pub enum ThreatFileError {
-    /// It cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Unreadable {
-        /// File.
-        path: PathBuf,
-        /// Cause.
-        #[source]
-        source: io::Error,
-    },
-    /// It is a pipe, a device or a folder: reading those may never end.
-    #[error("{} is not a regular file: write its content into one, and name that", path.display())]
-    NotAFile {
-        /// Path.
-        path: PathBuf,
-    },
-    /// It is too large.
-    #[error("{} has more than {most} bytes: remove unneeded lines, or merge its networks", path.display())]
-    TooLarge {
-        /// File.
-        path: PathBuf,
-        /// Bytes at most.
-        most: u64,
-    },
-    /// It has lines without a valid prefix.
-    #[error("{}", invalid_lines(path, mistakes))]
-    Invalid {
-        /// File.
-        path: PathBuf,
-        /// Line, and what is wrong with it.
-        mistakes: Mistakes,
-    },
-}
-
-fn invalid_lines(path: &Path, mistakes: &[(u32, String)]) -> String {
-    let mut text = String::new();
-    for (at, (line, wrong)) in mistakes.iter().take(MAX_LISTED).enumerate() {
-        let between = if at == 0 { "" } else { "; " };
-        // Writing to a string does not fail.
-        let _ = write!(text, "{between}{}, line {line}: {wrong}", path.display());
-    }
-    if mistakes.len() > MAX_LISTED {
-        let _ = write!(text, "; and {} lines more", mistakes.len() - MAX_LISTED);
-    }
-    text
-}
-
 /// Reads a file.
 ///
 /// # Errors
-/// [`ThreatFileError`], with every line without a valid prefix.
-pub fn read(path: &Path, format: &Format) -> Result<Vec<Entry>, ThreatFileError> {
+/// [`ListFileError`], with every line without a valid prefix.
+pub fn read(path: &Path, format: &Format) -> Result<Vec<Entry>, ListFileError> {
     read_lines(path, |text| parse(text, format))
 }
 
 /// Reads a plain file of networks and DNS names, one on each line.
 ///
 /// # Errors
-/// [`ThreatFileError`], with every line that holds neither.
-pub fn read_with_names(path: &Path) -> Result<(Vec<IpNet>, Vec<String>), ThreatFileError> {
+/// [`ListFileError`], with every line that holds neither.
+pub fn read_with_names(path: &Path) -> Result<(Vec<IpNet>, Vec<String>), ListFileError> {
     read_lines(path, |text| {
         let (mut networks, mut names, mut mistakes) = (Vec::new(), Vec::new(), Vec::new());
         for (line, number) in text.lines().zip(1..).filter(|(line, _)| says_something(line)) {
@@ -129,47 +71,17 @@ pub fn read_with_names(path: &Path) -> Result<(Vec<IpNet>, Vec<String>), ThreatF
     })
 }
 
-/// A line, and what is wrong with it.
-type Mistakes = Vec<(u32, String)>;
-
-fn read_lines<T>(path: &Path, parse: impl FnOnce(&str) -> Result<T, Mistakes>) -> Result<T, ThreatFileError> {
-    let bytes = bytes(path, MAX_BYTES)?;
-    let invalid = |mistakes| ThreatFileError::Invalid { path: path.to_owned(), mistakes };
-    if is_utf16(&bytes) {
-        return Err(invalid(vec![(1, UTF16.to_owned())]));
-    }
-    let text = String::from_utf8_lossy(&bytes);
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    parse(text).map_err(invalid)
-}
-
-/// The mistake of a line, or that the file is not UTF-8.
-fn described_mistake(line: &str, wrong: String) -> String {
-    if line.contains(char::REPLACEMENT_CHARACTER) { NOT_UTF8.to_owned() } else { wrong }
-}
-
-/// The bytes of a regular file, at most `most`.
-fn bytes(path: &Path, most: u64) -> Result<Vec<u8>, ThreatFileError> {
-    let unreadable = |source| ThreatFileError::Unreadable { path: path.to_owned(), source };
-    // Without O_NONBLOCK, opening a pipe without a writer would wait before its type is known.
-    let opened = fs::OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
-    let file = opened.map_err(unreadable)?;
-    if !file.metadata().map_err(unreadable)?.is_file() {
-        return Err(ThreatFileError::NotAFile { path: path.to_owned() });
-    }
-    let mut bytes = Vec::new();
-    file.take(most + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > most {
-        return Err(ThreatFileError::TooLarge { path: path.to_owned(), most });
-    }
-    Ok(bytes)
-}
-
 fn parse(text: &str, format: &Format) -> Result<Vec<Entry>, Mistakes> {
+    match format {
+        Format::Misp => return json::parse(text, json::Kind::Misp),
+        Format::Stix => return json::parse(text, json::Kind::Stix),
+        Format::Detect if text.trim_start().starts_with('{') => return json::parse(text, json::detect(text)),
+        Format::Detect | Format::Plain | Format::Csv { .. } => {}
+    }
     let lines = text.lines().zip(1u32..).filter(|(line, _)| says_something(line));
     let (mut entries, mut mistakes) = (Vec::new(), Vec::new());
     let mut columns = match format {
-        Format::Plain => None,
+        Format::Plain | Format::Misp | Format::Stix => None,
         Format::Csv { prefix, description } => Some(Columns::new(*prefix, *description)),
         Format::Detect => lines
             .clone()
@@ -191,11 +103,6 @@ fn parse(text: &str, format: &Format) -> Result<Vec<Entry>, Mistakes> {
     if mistakes.is_empty() { Ok(entries) } else { Err(mistakes) }
 }
 
-fn says_something(line: &str) -> bool {
-    let line = line.trim_start();
-    !line.is_empty() && !line.starts_with(['#', ';'])
-}
-
 type Read = (IpNet, Option<Box<str>>);
 
 fn plain(line: &str) -> Result<Read, String> {
@@ -203,7 +110,7 @@ fn plain(line: &str) -> Result<Read, String> {
     Ok((network(prefix.trim())?, described(rest.trim_start_matches(['#', ';']))))
 }
 
-fn described(text: &str) -> Option<Box<str>> {
+pub(super) fn described(text: &str) -> Option<Box<str>> {
     let text = text.trim();
     let end =
         text.char_indices().map(|(at, _)| at).take_while(|at| *at <= MAX_DESCRIPTION_LEN).last().unwrap_or(0);
@@ -247,32 +154,6 @@ impl Columns {
         let description = columns.get(self.description.unwrap_or(at + 1));
         Ok(Some((net, description.and_then(|text| described(text)))))
     }
-}
-
-/// The columns of a line (RFC 4180 2, without line breaks inside quotes). A quote that is not at the beginning of a column is an
-/// ordinary character.
-fn split(line: &str, between: char) -> Result<Vec<String>, String> {
-    let mut columns = vec![String::new()];
-    let (mut quoted, mut characters) = (false, line.chars().peekable());
-    while let Some(character) = characters.next() {
-        let Some(column) = columns.last_mut() else { break };
-        match character {
-            '"' if quoted && characters.peek() == Some(&'"') => {
-                column.push('"');
-                characters.next();
-            }
-            '"' if quoted => quoted = false,
-            '"' if column.trim().is_empty() => quoted = true,
-            _ if character == between && !quoted => columns.push(String::new()),
-            _ => column.push(character),
-        }
-    }
-    if quoted {
-        return Err(format!(
-            "{line:?} opens a quote that is not closed in the line: close it, or write \"\" for a quote inside quotes"
-        ));
-    }
-    Ok(columns)
 }
 
 #[cfg(test)]

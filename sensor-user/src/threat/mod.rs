@@ -1,6 +1,7 @@
 //! Files of threat lists: reads them and notices changes. [`sensor_core::threat`] looks addresses up.
 
 mod file;
+mod json;
 mod watch;
 
 use std::{ops::Deref, path::PathBuf, sync::Arc};
@@ -8,9 +9,10 @@ use std::{ops::Deref, path::PathBuf, sync::Arc};
 use sensor_core::threat;
 
 pub use self::{
-    file::{Format, ThreatFileError, read, read_with_names},
+    file::{Format, read, read_with_names},
     watch::Watch,
 };
+pub use crate::parse::list_file::ListFileError;
 
 /// A file of prefixes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,14 +45,14 @@ impl ThreatLists {
     ///
     /// # Errors
     /// The first file that cannot be used.
-    pub fn read(lists: &[ThreatList]) -> Result<Self, ThreatFileError> {
+    pub fn read(lists: &[ThreatList]) -> Result<Self, ListFileError> {
         let (all, mut unread) = Self::read_some(lists);
         unread.drain(..).next().map_or(Ok(all), Err)
     }
 
     /// Reads those that can be read, and returns the errors of the others.
     #[must_use]
-    pub fn read_some(lists: &[ThreatList]) -> (Self, Vec<ThreatFileError>) {
+    pub fn read_some(lists: &[ThreatList]) -> (Self, Vec<ListFileError>) {
         let mut all = Self::default();
         let unread = lists.iter().filter_map(|list| all.add(list).err()).collect();
         (all, unread)
@@ -60,7 +62,7 @@ impl ThreatLists {
     ///
     /// # Errors
     /// If its file cannot be read, or has a line without a valid prefix.
-    pub fn add(&mut self, list: &ThreatList) -> Result<(), ThreatFileError> {
+    pub fn add(&mut self, list: &ThreatList) -> Result<(), ListFileError> {
         self.watch.add(list);
         let entries = read(&list.file, &list.format)?;
         Arc::make_mut(&mut self.lists).put(list.name.clone(), entries);

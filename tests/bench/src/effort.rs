@@ -23,6 +23,8 @@ pub(crate) struct Effort {
     pub alerts: usize,
     /// Documents whose commit is waited for.
     pub commits: usize,
+    /// Loads of a page.
+    pub page_loads: usize,
     /// Time for which the idle agent is measured.
     pub idle: Duration,
     /// Bytes of the capture that is replayed.
@@ -43,6 +45,7 @@ impl Effort {
         records: 100_000_000,
         alerts: 300,
         commits: 10_000,
+        page_loads: 30,
         idle: Duration::from_secs(30),
         capture_bytes: 1_000_000_000,
         capture_rounds: 2,
@@ -59,6 +62,7 @@ impl Effort {
         records: 20_000_000,
         alerts: 30,
         commits: 1_000,
+        page_loads: 5,
         idle: Duration::from_secs(5),
         capture_bytes: 100_000_000,
         capture_rounds: 1,

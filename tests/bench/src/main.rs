@@ -121,6 +121,7 @@ fn groups<'a>(arguments: &'a Arguments, effort: &'a Effort) -> Vec<Group<'a>> {
         ("latency", Box::new(|| rows::latency::measure(effort, &arguments.agent))),
         ("commit", Box::new(|| rows::commit::measure(effort))),
         ("outputs", Box::new(|| rows::outputs::measure(effort))),
+        ("page", Box::new(|| rows::page::measure(effort))),
         ("idle", Box::new(|| rows::idle::measure(effort, &arguments.agent))),
         ("replay", Box::new(|| rows::replay::measure(effort, &arguments.agent))),
     ]

@@ -1,6 +1,8 @@
-//! dnsmasq as a name server inside a namespace.
+//! dnsmasq as a name server or a DHCP server inside a namespace.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -9,7 +11,7 @@ use crate::{Namespace, Process};
 
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
-/// A running name server for one name. Dropping it ends it.
+/// A running dnsmasq. Dropping it ends it.
 pub struct Dnsmasq {
     _process: Process,
 }
@@ -21,13 +23,37 @@ impl Dnsmasq {
     /// # Errors
     /// When dnsmasq cannot be run or does not come up within 10 s; the error quotes its output.
     pub fn start(namespace: &Namespace, at: Ipv4Addr, name: &str, addresses: &[IpAddr]) -> Result<Self> {
-        let mut command = namespace.command("dnsmasq");
-        command.args(["--keep-in-foreground", "--log-facility=-", "--conf-file=/dev/null", "--pid-file="]);
-        command.args(["--no-resolv", "--no-hosts", "--bind-interfaces", "--user=root", "--local-ttl=30"]);
-        command.arg(format!("--listen-address={at}"));
+        let mut command = Self::command(namespace);
+        command.args(["--local-ttl=30".to_owned(), format!("--listen-address={at}")]);
         for address in addresses {
             command.arg(format!("--host-record={name},{address}"));
         }
+        Self::run(command)
+    }
+
+    /// Starts a DHCP server at an interface of `namespace` that gives away this address alone, to whoever asks first, and writes its
+    /// leases to this file. Returns when it serves.
+    ///
+    /// # Errors
+    /// As for a name server.
+    pub fn leasing(namespace: &Namespace, interface: &str, address: Ipv4Addr, leases: &Path) -> Result<Self> {
+        let mut command = Self::command(namespace);
+        // The host may have the address already: nobody is asked whether it is in use.
+        command.args(["--port=0", "--no-ping", "--dhcp-authoritative"]);
+        command.arg(format!("--interface={interface}"));
+        command.arg(format!("--dhcp-range={address},{address},1h"));
+        command.arg(format!("--dhcp-leasefile={}", leases.display()));
+        Self::run(command)
+    }
+
+    fn command(namespace: &Namespace) -> Command {
+        let mut command = namespace.command("dnsmasq");
+        command.args(["--keep-in-foreground", "--log-facility=-", "--conf-file=/dev/null", "--pid-file="]);
+        command.args(["--no-resolv", "--no-hosts", "--bind-interfaces", "--user=root"]);
+        command
+    }
+
+    fn run(command: Command) -> Result<Self> {
         let process = Process::spawn(command)?;
         process.wait_for_line(READY_WITHIN, |line| line.contains("started"))?;
         Ok(Self { _process: process })

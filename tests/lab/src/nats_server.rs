@@ -27,6 +27,9 @@ pub struct NatsServer<'a> {
 }
 
 impl<'a> NatsServer<'a> {
+    /// The port on which a server says how it is, over HTTP.
+    pub const MONITORING: u16 = 8_222;
+
     /// Starts a server at this loopback address of the namespace. Its data lie in `folder`; `settings` are further lines of its
     /// configuration. Returns when clients can connect.
     ///
@@ -38,17 +41,29 @@ impl<'a> NatsServer<'a> {
         Ok(server)
     }
 
-    /// Starts a cluster with a member at each of these addresses; each has a folder of its own in `folder`.
+    /// Starts a server that keeps no messages.
     ///
     /// # Errors
     /// As [`start`](Self::start).
-    pub fn cluster(namespace: &'a Namespace, at: &[Ipv4Addr], folder: &Path) -> Result<Vec<Self>> {
-        let routes: Vec<_> = at.iter().map(|one| format!("\"nats://{one}:{MEMBERS}\"")).collect();
+    pub fn without_jetstream(namespace: &'a Namespace, at: Ipv4Addr, folder: &Path) -> Result<Self> {
+        let mut server = Self::prepare(namespace, at, folder, "")?;
+        fs::write(&server.config, format!("listen: \"{at}:{CLIENTS}\"\n"))?;
+        server.begin()?;
+        Ok(server)
+    }
+
+    /// Starts a cluster with a member at each of these addresses of a namespace; each has a folder of its own in `folder`. Their
+    /// names are `n1`, `n2` and so on.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn cluster(at: &[(&'a Namespace, Ipv4Addr)], folder: &Path) -> Result<Vec<Self>> {
+        let routes: Vec<_> = at.iter().map(|(_, one)| format!("\"nats://{one}:{MEMBERS}\"")).collect();
         let mut servers = Vec::new();
-        for one in at {
+        for (number, (namespace, one)) in at.iter().enumerate() {
             let settings = format!(
                 "server_name: \"n{}\"\ncluster {{ name: \"lab\", listen: \"{one}:{MEMBERS}\", routes: [{}] }}\n",
-                one.octets()[3],
+                number + 1,
                 routes.join(", ")
             );
             servers.push(Self::prepare(namespace, *one, &folder.join(one.to_string()), &settings)?);
@@ -66,7 +81,8 @@ impl<'a> NatsServer<'a> {
         fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
         let config = folder.join("nats.conf");
         let text = format!(
-            "listen: \"{at}:{CLIENTS}\"\njetstream {{ store_dir: {:?} }}\n{settings}\n",
+            "listen: \"{at}:{CLIENTS}\"\nhttp: \"{at}:{}\"\njetstream {{ store_dir: {:?} }}\n{settings}\n",
+            Self::MONITORING,
             folder.join("data")
         );
         fs::write(&config, text).with_context(|| format!("write {}", config.display()))?;

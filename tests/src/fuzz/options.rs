@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use anyhow::{Context as _, Result, bail};
-use sensor_user::{config::Config, exempt::Exemption};
+use sensor_user::{config::Config, exempt::Exemption, response::Target};
 
 use crate::{kernel::Setup, random::Xorshift};
 
@@ -25,6 +25,17 @@ pub const EXEMPT_SERVERS: [&str; 3] = ["20.22.7.8/29", "2001:4860:4860::/64", "9
 /// Exempt pairs of a client and a server.
 pub const EXEMPT_PAIRS: [(&str, &str); 2] = [("10.0.0.0/29", "8.8.4.0/30"), ("8.8.4.0/31", "10.0.0.0/30")];
 
+/// What is blocked: hosts, networks and pairs, internal and on the Internet, exempt and not.
+pub const BLOCKED: [&str; 7] = [
+    "8.8.4.4",
+    "9.9.9.0/24",
+    "10.0.0.2",
+    "10.0.0.1,8.8.8.8",
+    "2001:4860:4860::8844",
+    "fd00:1::/32",
+    "20.20.0.1,8.8.0.0/16",
+];
+
 /// The differences between rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -38,6 +49,8 @@ pub struct Options {
     pub enforcing: bool,
     /// Whether there are exemptions.
     pub exempting: bool,
+    /// Whether there are blocks.
+    pub blocking: bool,
     /// Whether the host sends plain frames through the general parser too.
     pub general: bool,
     /// Flow slots.
@@ -54,6 +67,7 @@ impl Options {
             frags: number & 8 == 0,
             enforcing: number & 2 == 0,
             exempting: number & 16 == 0,
+            blocking: number % 5 < 2,
             general: number.is_multiple_of(3),
             slots: random.pick(&[1, 4, 16, 64, 1024]),
         }
@@ -86,7 +100,17 @@ impl Options {
         }
         config.kernel.tunnels = self.tunnels;
         config.services.smb_any_port = self.any_port;
-        Ok(Setup { config, slots_per_cpu: self.slots, frags: self.frags, ..Setup::default() })
+        let blocked = self.blocked()?;
+        Ok(Setup { config, slots_per_cpu: self.slots, frags: self.frags, blocked, ..Setup::default() })
+    }
+
+    /// What is blocked.
+    ///
+    /// # Errors
+    /// None, likewise.
+    pub fn blocked(&self) -> Result<Vec<Target>> {
+        let all = BLOCKED.iter().filter(|_| self.blocking);
+        all.map(|target| target.parse().map_err(anyhow::Error::msg)).collect()
     }
 }
 
@@ -98,6 +122,7 @@ impl fmt::Display for Options {
             (self.frags, "frags "),
             (self.enforcing, "enforcing "),
             (self.exempting, "exempting "),
+            (self.blocking, "blocking "),
             (self.general, "general "),
         ];
         for (is_on, name) in names {
@@ -117,6 +142,7 @@ impl FromStr for Options {
             frags: false,
             enforcing: false,
             exempting: false,
+            blocking: false,
             general: false,
             slots: 1,
         };
@@ -127,6 +153,7 @@ impl FromStr for Options {
                 ("frags", _) => options.frags = true,
                 ("enforcing", _) => options.enforcing = true,
                 ("exempting", _) => options.exempting = true,
+                ("blocking", _) => options.blocking = true,
                 ("general", _) => options.general = true,
                 (_, Some(slots)) => options.slots = slots.parse().context("read the number of slots")?,
                 _ => bail!("{word} is no option of a round"),

@@ -6,6 +6,7 @@ use std::{collections::HashMap, fmt};
 
 use anyhow::{Context as _, Result, ensure};
 use sensor_common::{
+    block::BlockEntry,
     counter::Counter,
     headers::{Link, NoPorts},
     path::Verdict,
@@ -14,6 +15,7 @@ use sensor_common::{
 };
 use sensor_core::address::{FiveTuple, FlowId};
 use sensor_core::record::{self, Counts, Observation};
+use sensor_user::{kernel::blocks::BlockKey, response::Target};
 
 use super::{
     Tally,
@@ -45,6 +47,7 @@ impl std::error::Error for Disagreement {}
 /// Both engines and the oracle.
 pub struct Trial {
     options: Options,
+    blocks: Vec<(BlockKey, BlockEntry)>,
     twin: Twin,
     oracle: Oracle,
     /// Each flow as the host last saw it.
@@ -59,14 +62,16 @@ impl Trial {
     /// When the kernel's program does not load.
     pub fn new(options: Options, privileged: bool) -> Result<Self> {
         let setup = options.setup()?;
-        let oracle = Oracle::new(&setup.config, options.enforcing);
+        let oracle = Oracle::new(&setup.config, options.enforcing, &setup.blocked);
+        let blocks = entries(&setup.blocked);
         let mut twin = setup.twin_where(privileged)?;
         if options.general {
             twin.host = Setup { short: true, ..setup }.host();
         }
         // Time stands still on the host; the kernel's lease is renewed with each batch.
         twin.host.enforce(Enforcement { on: u32::from(options.enforcing), until: MAX_LEASE });
-        Ok(Self { options, twin, oracle, flows: HashMap::new(), tally: Tally::default() })
+        twin.host.block(blocks.clone(), Enforcement { on: 1, until: MAX_LEASE });
+        Ok(Self { options, blocks, twin, oracle, flows: HashMap::new(), tally: Tally::default() })
     }
 
     /// The counts so far.
@@ -116,12 +121,13 @@ impl Trial {
         })
     }
 
-    /// Renews the kernel's lease.
+    /// Renews the kernel's leases.
     fn renew(&mut self) -> Result<()> {
-        match &mut self.twin.kernel {
-            Some(kernel) if self.options.enforcing => kernel.enforce_for(MAX_LEASE as i32),
-            _ => Ok(()),
+        let Some(kernel) = &mut self.twin.kernel else { return Ok(()) };
+        if self.options.blocking {
+            kernel.block(&self.blocks, MAX_LEASE as i32)?;
         }
+        if self.options.enforcing { kernel.enforce_for(MAX_LEASE as i32) } else { Ok(()) }
     }
 
     fn frame(&mut self, given: &Given) -> Result<()> {
@@ -173,6 +179,11 @@ impl Trial {
             | (Opinion::Initial, Verdict::Initial) => true,
             (Opinion::Unparsed(counter), Verdict::Unparsed(reason)) => counter_of(reason) == Some(counter),
             (Opinion::Passed(counter), Verdict::Passed(other)) => counter == other,
+            (Opinion::Cut(account), Verdict::Dropped) => {
+                // The program knows by its content what it is, whether or not it is dropped.
+                self.oracle.kept(account.transport, [account.local.port(), account.remote.port()]);
+                now.is_none()
+            }
             (Opinion::Kept(account), Verdict::Kept | Verdict::Dropped) => {
                 let now = now.context("the host kept it, and no slot changed")?;
                 accounted(&account, before.as_ref(), &now)
@@ -201,6 +212,11 @@ impl Trial {
         }
         Ok(())
     }
+}
+
+/// The blocks of these targets, numbered.
+fn entries(targets: &[Target]) -> Vec<(BlockKey, BlockEntry)> {
+    targets.iter().zip(1..).map(|(target, number)| (target.key(), BlockEntry::new(number, false))).collect()
 }
 
 /// Whether a flow's slot shows the packet.

@@ -35,6 +35,8 @@ impl<'a> Account<'a> {
             match (text(document, "/event/dataset"), text(document, "/event/action")) {
                 ("network_traffic.flow", _) => account.flows.push(document),
                 ("smb_sensor.incident", "incident-summary") => account.summaries.push(document),
+                // It says of incidents what they say themselves.
+                ("smb_sensor.incident", action) if action.starts_with("campaign-") => {}
                 ("smb_sensor.incident", _) => {
                     account.incidents.insert(text(document, "/smb_sensor/incident/id"), document);
                 }

@@ -14,10 +14,10 @@ use serde_json::Value;
 use super::{config, converse, sensor};
 
 /// Longest time until a cluster has a leader and sensors have sent what waited.
-const SETTLED_WITHIN: Duration = Duration::from_secs(60);
+pub(super) const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 
 /// How often documents occur.
-fn counted<'a>(documents: impl Iterator<Item = &'a Value>) -> BTreeMap<String, usize> {
+pub(super) fn counted<'a>(documents: impl Iterator<Item = &'a Value>) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for document in documents {
         *counts.entry(document.to_string()).or_default() += 1;
@@ -31,7 +31,8 @@ fn nothing_is_lost_or_doubled_while_servers_and_sensors_fail() {
     let border = Topology::builder().lan_server().build().unwrap();
     let scratch = scratch_dir().unwrap();
     let at = [1, 2, 3].map(|number| Ipv4Addr::new(127, 0, 0, number));
-    let mut cluster = NatsServer::cluster(border.gateway(), &at, &scratch.path().join("nats")).unwrap();
+    let mut cluster =
+        NatsServer::cluster(&at.map(|one| (border.gateway(), one)), &scratch.path().join("nats")).unwrap();
     let addresses: Vec<_> = cluster.iter().map(NatsServer::address).collect();
     let [graz_state, vienna_state] = ["graz", "vienna"].map(|site| scratch.path().join(site));
     let graz = || {
@@ -108,6 +109,11 @@ fn nothing_is_lost_or_doubled_while_servers_and_sensors_fail() {
     }
     let all = held();
     assert_eq!(counted(all.iter().map(|one| &one.document)), counted(made.iter()), "each is there once");
+    assert_ordered(&all);
+}
+
+/// Documents of each incident are in their order.
+pub(super) fn assert_ordered(all: &[Stored]) {
     let mut last = BTreeMap::new();
     for one in all.iter().filter(|one| one.subject.ends_with(".incident")) {
         let incident = text(&one.document, "/smb_sensor/incident/id").to_owned();

@@ -40,10 +40,13 @@ fn fleet_names_living_and_silent_sensors_and_hosts_of_several_sites() {
         |state: &str| vec![("graz".to_owned(), "alive".to_owned()), ("vienna".to_owned(), state.to_owned())];
     let found = report(&|one| {
         let has_traffic = number(one, "/sensors/0/health/packets") > 0;
-        sensors(one) == both("alive") && one["external_hosts"][0].is_object() && has_traffic
+        sensors(one) == both("alive") && one["campaigns"][0].is_object() && has_traffic
     });
-    let [first, host] = [&found["sensors"][0], &found["external_hosts"][0]];
-    assert_eq!((text(host, "/address"), texts(host, "/sites")), ("8.8.4.4", vec!["graz", "vienna"]));
+    let [first, campaign] = [&found["sensors"][0], &found["campaigns"][0]];
+    assert_eq!((text(campaign, "/external_host"), number(campaign, "/incidents")), ("8.8.4.4", 2));
+    assert_eq!(texts(campaign, "/sites"), ["graz", "vienna"]);
+    assert_eq!(texts(campaign, "/sensors"), ["graz/gate", "vienna/gate"]);
+    assert!(text(campaign, "/first") <= text(campaign, "/last"), "{campaign:#}");
     assert_eq!(text(first, "/health/version"), env!("CARGO_PKG_VERSION"));
     assert_eq!(texts(first, "/health/interfaces"), ["lan0"]);
     assert_eq!((&first["lag"], &first["lost"]), (&0.into(), &0.into()));
@@ -51,6 +54,11 @@ fn fleet_names_living_and_silent_sensors_and_hosts_of_several_sites() {
     vienna.kill().unwrap();
     report(&|one| sensors(one) == both("silent"));
     let (listed, _) = fleet(&[]);
-    assert!(listed.contains("vienna/gate  silent") && listed.contains("8.8.4.4"), "{listed}");
+    assert!(listed.contains("vienna/gate  silent"), "{listed}");
+    let id = text(campaign, "/id");
+    assert!(
+        listed.lines().any(|line| line.starts_with(id) && line.contains("graz/gate, vienna/gate")),
+        "{listed}"
+    );
     assert_eq!(graz.stop().unwrap().code, Some(0));
 }

@@ -2,12 +2,15 @@
 
 mod cluster;
 mod listing;
+mod offline;
+mod partition;
 mod shared;
+mod terms;
 
 use std::{net::Ipv4Addr, time::Duration};
 
 use anyhow::Result;
-use sensor_lab::{Answer, Namespace, TcpListener, Topology, address};
+use sensor_lab::{Answer, End, Namespace, TcpListener, Topology, Veth, address};
 use sensor_tests::{Agent, AgentBuilder, SMB2_MESSAGE, connect, echo};
 
 /// Time between two reports of health.
@@ -38,4 +41,15 @@ fn converse(border: &Topology, hosts: &[&Namespace]) -> Result<()> {
         echo(&mut connect(host, server.address())?, &SMB2_MESSAGE)?;
     }
     Ok(())
+}
+
+/// Connects the namespace of a server with the gateway. Gives its address.
+fn behind_gateway(border: &Topology, member: &Namespace, number: u8) -> Result<Ipv4Addr> {
+    let near = format!("nats{number}");
+    Veth::between(End::new(border.gateway(), &near), End::new(member, "eth0")).create()?;
+    border.gateway().ip_batch(&format!("address add 10.9.{number}.1/24 dev {near}\nlink set {near} up"))?;
+    member.ip_batch(&format!(
+        "address add 10.9.{number}.2/24 dev eth0\nlink set eth0 up\nroute add default via 10.9.{number}.1"
+    ))?;
+    Ok(Ipv4Addr::new(10, 9, number, 2))
 }

@@ -4,14 +4,17 @@ use std::process::Command;
 
 use sensor_tests::Agent;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 15] = [
     "",
     "run",
     "check",
     "replay",
+    "block",
+    "unblock",
     "enforce",
     "alerts",
     "explain",
+    "exposure",
     "exempt",
     "exempt add",
     "exempt list",

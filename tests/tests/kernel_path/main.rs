@@ -7,6 +7,7 @@
 )]
 
 mod any_port;
+mod blocks;
 mod classification;
 mod consistency;
 mod differential;

@@ -6,12 +6,16 @@
 )]
 
 mod browser;
+mod forms;
 mod health;
 mod http;
+mod kernel_measures;
+mod latency;
 mod limits;
 mod metrics;
 mod page;
 mod prometheus;
+mod tls;
 
 use anyhow::Result;
 use sensor_lab::{Answer, TcpListener, Topology, address};

@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::{
     CONFIG, converse,
     http::{get_from, wait_for},
+    kernel_measures::KernelMeasures,
     metrics::EVERYTHING,
 };
 
@@ -129,6 +130,7 @@ fn rules_are_valid_and_each_fires_for_a_sick_sensor_alone() {
 #[test]
 fn prometheus_answers_every_query_of_dashboard_and_rules() {
     require_lab!(Prometheus);
+    let _kernel = KernelMeasures::set(true).unwrap();
     let border = Topology::border().unwrap();
     let gateway = border.gateway();
     let config = format!("{CONFIG}{EVERYTHING}");

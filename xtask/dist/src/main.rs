@@ -1,6 +1,7 @@
-//! Makes the packages from a built agent: a .deb, an .rpm, a tarball, a list of components and checksums.
+//! Makes the packages from a built agent: a .deb, an .rpm, a tarball, a list of components and checksums; and a source distribution
+//! with kernel objects.
 //!
-//! All of them have the same files, listed once in [`contents`]. The same input gives the same bytes: times come from
+//! All packages have the same files, listed once in [`contents`]. The same input gives the same bytes: times come from
 //! SOURCE_DATE_EPOCH.
 #![expect(clippy::print_stdout, reason = "it reports to the person who runs it")]
 
@@ -12,6 +13,7 @@ mod generated;
 mod release;
 mod requirements;
 mod rpm_package;
+mod source;
 mod staged;
 mod tarball;
 
@@ -31,6 +33,9 @@ struct Arguments {
     /// Folder of the sources
     #[arg(long)]
     sources: PathBuf,
+    /// Folder with a folder of kernel objects for each kind of machine; then a source distribution is made too
+    #[arg(long)]
+    objects: Option<PathBuf>,
     /// Folder for the packages
     #[arg(long)]
     output: PathBuf,
@@ -50,12 +55,16 @@ fn main() -> Result<()> {
     let files = contents(&arguments.sources, &generated)?;
     let staged = Staged::new(&files, &scratch.path().join("files"), &release)?;
 
-    let made = [
+    let mut made = vec![
         components::make(&arguments.sources, &release, output)?,
         deb::make(&staged, &release, &requirements, &arguments.sources, output)?,
         rpm_package::make(&staged, &release, &requirements, &arguments.sources, output)?,
         tarball::make(&staged, &release, output)?,
     ];
+    if let Some(objects) = &arguments.objects {
+        let scratch = scratch.path().join("source");
+        made.push(source::make(&arguments.sources, objects, &release, &scratch, output)?);
+    }
     checksums::write(&made, output)?;
     made.iter().for_each(|path| println!("{}", path.display()));
     Ok(())

@@ -16,17 +16,21 @@ use crate::{
 /// Makes the tarball; gives its path.
 pub(crate) fn make(staged: &Staged, release: &Release, output: &Path) -> Result<PathBuf> {
     let name = format!("{NAME}-{}-{}", release.version, release.architecture);
-    let path = output.join(format!("{name}.tar.gz"));
+    packed(&staged.root, &name, &output.join(format!("{name}.tar.gz")), release)
+}
+
+/// Packs what is in a folder, below a folder of this name; gives the path.
+pub(crate) fn packed(folder: &Path, name: &str, path: &Path, release: &Release) -> Result<PathBuf> {
     let mut command = Command::new("tar");
     command
         .args(["--create", "--use-compress-program", "gzip -n", "--file"])
-        .arg(&path)
+        .arg(path)
         .args(["--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--format=gnu"])
         .arg(format!("--mtime=@{}", release.epoch))
         .arg(format!("--transform=s,^\\.,{name},"))
         .arg("--directory")
-        .arg(&staged.root)
+        .arg(folder)
         .arg(".");
     run(&mut command)?;
-    Ok(path)
+    Ok(path.to_owned())
 }

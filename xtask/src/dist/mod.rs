@@ -2,6 +2,7 @@
 
 mod chroot;
 mod guest;
+mod objects;
 
 use std::{
     ffi::OsStr,
@@ -25,7 +26,7 @@ pub(crate) struct Arguments {
     /// Folder for the packages. Default: dist in the target folder
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Package this agent instead of building one
+    /// Package this agent instead of building one, and make no source distribution
     #[arg(long, value_name = "FILE")]
     agent: Option<PathBuf>,
     /// Then install, upgrade, configure, remove and purge the packages in a clean Debian below the target folder, as root
@@ -56,8 +57,21 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Some(output) => output.clone(),
         None => target_dir()?.join("dist"),
     };
-    let make = |output: &Path, version: Option<&str>| make(&steps, &maker, &agent, output, version);
+    let kernel_objects = tempfile::tempdir().context("making a folder")?;
+    // Whoever has an agent may have no compiler for the kernel program.
+    let has_source = arguments.agent.is_none();
+    if has_source {
+        objects::collect(&steps, kernel_objects.path())?;
+    }
+    let make = |output: &Path, version: Option<&str>| {
+        // An upgrade is tried with packages alone.
+        let objects = (has_source && version.is_none()).then(|| kernel_objects.path());
+        make(&steps, &maker, &agent, objects, output, version)
+    };
     make(&output, None)?;
+    if has_source {
+        objects::compare(&steps, &output)?;
+    }
     println!("the packages are in {}", output.display());
     if arguments.is_tried {
         let older = tempfile::tempdir().context("making a folder")?;
@@ -75,11 +89,15 @@ fn make(
     steps: &Steps,
     maker: &Path,
     agent: &Path,
+    objects: Option<&Path>,
     output: &Path,
     version: Option<&str>,
 ) -> anyhow::Result<()> {
     let mut command = Command::new(maker);
     command.arg("--sources").arg(workspace_root()).arg("--agent").arg(agent).arg("--output").arg(output);
+    if let Some(objects) = objects {
+        command.arg("--objects").arg(objects);
+    }
     if let Some(version) = version {
         command.args(["--package-version", version]);
     }

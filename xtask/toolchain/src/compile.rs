@@ -18,6 +18,9 @@ const PACKAGE: &str = "sensor-ebpf";
 const BINARY: &str = "smb-sensor-bpf";
 const PROFILE: &str = "bpf";
 
+/// The binary of the owner programs in the same package.
+pub const OWNER_BINARY: &str = "smb-owner-bpf";
+
 /// What to compile, and where to.
 #[derive(Debug, Clone)]
 pub struct BuildRequest {
@@ -131,11 +134,35 @@ impl Toolchain {
             .env("RUSTC_WORKSPACE_WRAPPER", "")
             .env("RUSTC_BOOTSTRAP", "1")
             // Set as a whole, so that flags meant for the host's compiler and linker stay away.
-            .env("CARGO_ENCODED_RUSTFLAGS", "-Clink-arg=--btf")
+            .env("CARGO_ENCODED_RUSTFLAGS", self.flags(request).join(&OsString::from("\u{1f}")))
             .env(linker_variable, &self.linker.path)
             .env("LD_LIBRARY_PATH", llvm_folder)
             .env("AYA_BPF_TARGET_ARCH", &request.architecture);
         Ok(cargo)
+    }
+
+    /// Flags of the compiler. The object names no folder of this machine, so that the same sources give the same bytes anywhere.
+    fn flags(&self, request: &BuildRequest) -> Vec<OsString> {
+        let whole = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let registry = env::var_os("CARGO_HOME").map(PathBuf::from);
+        let registry = registry.or_else(|| env::home_dir().map(|home| home.join(".cargo")));
+        // The last one that fits counts, and the target folder may be in the workspace.
+        let places = [
+            (Some(self.rustc.sysroot.clone()), "/rust"),
+            (registry, "/cargo"),
+            (Some(request.workspace_root.clone()), "/smb-sensor"),
+            (Some(request.target_dir.clone()), "/target"),
+        ];
+        let mut flags = vec![OsString::from("-Clink-arg=--btf")];
+        for (place, name) in places {
+            let Some(place) = place else { continue };
+            let mut flag = OsString::from("--remap-path-prefix=");
+            flag.push(whole(&place));
+            flag.push("=");
+            flag.push(name);
+            flags.push(flag);
+        }
+        flags
     }
 
     /// The cargo to run: the outer one, unless `core` must be built, which wants the cargo of the same release.

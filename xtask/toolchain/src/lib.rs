@@ -14,14 +14,16 @@ mod compile;
 mod linker;
 mod llvm;
 mod missing;
+mod prebuilt;
 mod rustc;
 mod toolchain;
 mod version;
 
-pub use compile::{BuildError, BuildRequest, KernelObject};
+pub use compile::{BuildError, BuildRequest, KernelObject, OWNER_BINARY};
 pub use linker::Linker;
 pub use llvm::LlvmLibrary;
 pub use missing::Missing;
+pub use prebuilt::{PREBUILT_VARIABLE, Prebuilt};
 pub use rustc::{CoreSource, Rustc};
 pub use toolchain::{Endian, Toolchain};
 pub use version::{RustcVersion, Version};

@@ -51,7 +51,8 @@ impl Core {
             .into_iter()
             .map(|(technique, fact)| (technique.id, fact))
             .collect();
-        let severity = rules::severity(rules::Observed::of(view), &findings);
+        let role = incident.internal.role();
+        let severity = rules::severity_by_role(role, rules::Observed::of(view), &findings);
         let found = !findings.is_empty() || !incident.findings.is_empty();
         (Assessment { findings, techniques, severity }, found)
     }

@@ -50,6 +50,7 @@ impl Core {
     }
 
     pub(super) fn end(&mut self, kept: bool, now: Moment, out: &mut Vec<Event>) {
+        self.decide_all_alone(now.at, out);
         // Those that wait for the end of a window of the quota come after the others, which the window holds back to its end.
         self.flows.drain_unless(|link| link.waits || kept && link.incident.is_some(), &mut self.changes);
         self.settle_changes(now.at, out);

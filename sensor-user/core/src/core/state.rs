@@ -39,6 +39,8 @@ pub struct CoreCounts {
     pub held_back: u64,
     /// Connections that an exemption covered.
     pub exempted: u64,
+    /// New destinations about which no other sensor answered in time, or that were too many to ask about.
+    pub decided_alone: u64,
     /// Connections that have no summary, since too many ended at once.
     pub summaries_left_out: u64,
 }
@@ -118,6 +120,7 @@ impl Core {
                 .map(|severity| opened.get(&severity).copied().unwrap_or_default()),
             held_back: self.book.held_back(),
             exempted: self.exempted,
+            decided_alone: self.asked.alone,
             summaries_left_out: self.summaries.left_out,
         }
     }

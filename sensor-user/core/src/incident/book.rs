@@ -1,5 +1,6 @@
 //! The book of incidents: which there are, what a changed connection does to them, and when something of that is written.
 
+mod connecting;
 mod placing;
 mod tally;
 
@@ -12,10 +13,12 @@ use std::{
 };
 
 use super::{
-    Incident, IncidentAction, IncidentEvent, IncidentId, IncidentOutput, QuotaSummary,
+    Enriched, Incident, IncidentAction, IncidentEvent, IncidentId, IncidentOutput, QuotaSummary,
+    campaigns::Campaigns,
     entry::{Key, StoredIncident},
     link::{Contribution, Link},
     quota::{Admission, Quota},
+    relations::Relations,
 };
 use crate::{
     address::Direction,
@@ -67,6 +70,8 @@ pub(crate) struct Book {
     quota: Quota,
     idle: Duration,
     changed: BTreeSet<IncidentId>,
+    relations: Relations,
+    campaigns: Campaigns,
     by_severity: BTreeMap<Severity, u64>,
     /// Findings so far, by rule; each counts once for an incident.
     by_rule: BTreeMap<&'static str, u64>,
@@ -81,6 +86,8 @@ impl Book {
             quota: Quota::new(incidents_per_window),
             idle,
             changed: BTreeSet::new(),
+            relations: Relations::default(),
+            campaigns: Campaigns::default(),
             by_severity: BTreeMap::new(),
             by_rule: BTreeMap::new(),
         }
@@ -95,6 +102,17 @@ impl Book {
             let id = stored.incident.id;
             self.keys.insert(stored.key, id);
             self.incidents.insert(id, stored);
+        }
+        self.restore_campaigns();
+    }
+
+    /// Adds to an incident what was found about its hosts. An update says it, unless another document does.
+    pub(crate) fn enrich(&mut self, enriched: &Enriched, is_said: bool) {
+        let id = enriched.incident;
+        let Some(stored) = self.incidents.get_mut(&id).filter(|stored| stored.is_announced()) else { return };
+        if enriched.apply(&mut stored.incident) {
+            stored.pending |= !is_said;
+            self.changed.insert(id);
         }
     }
 
@@ -206,6 +224,8 @@ impl Book {
             out.extend(summary.map(IncidentOutput::Quota));
             if admission == Admission::Open {
                 stored.incident.opened = now;
+                self.relate(id, now);
+                let stored = self.incidents.get_mut(&id)?;
                 *self.by_severity.entry(stored.incident.severity).or_default() += 1;
                 count(&mut self.by_rule, &new_rules);
                 out.push(IncidentOutput::Event(Box::new(stored.write(IncidentAction::Opened, now))));
@@ -213,6 +233,13 @@ impl Book {
             return Some(admission);
         }
         count(&mut self.by_rule, &new_rules);
+        if has_changed {
+            self.relate(id, now);
+        }
+        if raised {
+            self.campaigns.note_change(id);
+        }
+        let stored = self.incidents.get_mut(&id)?;
         if raised {
             stored.quiet = false;
             out.push(IncidentOutput::Event(Box::new(stored.write(IncidentAction::Escalated, now))));
@@ -251,6 +278,7 @@ impl Book {
         }
         events.sort_by_key(|event| (event.incident.first, event.incident.id));
         out.extend(events.into_iter().map(|event| IncidentOutput::Event(Box::new(event))));
+        self.write_campaigns(now, false, out);
         self.quota.advance(now)
     }
 
@@ -272,6 +300,7 @@ impl Book {
         }
         events.sort_by_key(|event| (event.incident.first, event.incident.id));
         out.extend(events.into_iter().map(|event| IncidentOutput::Event(Box::new(event))));
+        self.write_campaigns(now, true, out);
         out.extend(self.quota.drain(now).into_iter().map(IncidentOutput::Quota));
     }
 
@@ -293,6 +322,8 @@ impl Book {
         {
             self.keys.remove(&stored.key);
         }
+        self.relations.forget(id);
+        self.campaigns.forget(id);
     }
 
     /// Makes room: the incident that was closed longest ago goes, or else the oldest of all.

@@ -1,17 +1,23 @@
 //! Incidents for tests, each as the core makes it of what its name says.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
 
 use sensor_common::slot::{TCP, UDP};
 use sensor_dissect::quic::{ClientHello, Version};
 
 use super::{
-    ConnectionRecord, Counted, Credential, CredentialMethod, FindingRecord, Incident, IncidentId,
-    LogonOutcome, Milestone, Party, Scope, Share, ShareKind, StoredIncident, TargetCounts, ThreatHit,
-    TimelineEntry, entry::Key,
+    CampaignAction, CampaignSummary, ConnectionRecord, Counted, Credential, CredentialMethod, FindingRecord,
+    Incident, IncidentId, LogonOutcome, Milestone, Party, RelatedIncidents, RelationKind, Scope, Share,
+    ShareKind, StoredIncident, TargetCounts, ThreatHit, TimelineEntry, entry::Key, message,
 };
 use crate::{
     address::Direction,
+    asset::{Asset, AssetRole},
+    enrichment::{AutonomousSystem, Enrichment, Sightings},
     level::{EvidenceLevel, Severity},
     process::{Container, Executable, Process, Thread},
     rules::outbound_volume::{Cause, ExcessVolume},
@@ -37,14 +43,14 @@ fn ip(text: &str) -> IpAddr {
 /// A side with one address.
 #[must_use]
 pub fn host(address: &str) -> Party {
-    Party { addresses: vec![ip(address)], count: 1, at_least: false, name: None }
+    Party { addresses: vec![ip(address)], count: 1, ..Party::default() }
 }
 
 /// A side with many addresses, the first of which are known.
 #[must_use]
 pub fn hosts(prefix: &str, count: u64) -> Party {
     let addresses = (1..=count.min(8)).map(|last| ip(&format!("{prefix}.{last}"))).collect();
-    Party { addresses, count, at_least: false, name: None }
+    Party { addresses, count, ..Party::default() }
 }
 
 /// An incident between two hosts on TCP 445, of which nothing else is known.
@@ -555,6 +561,75 @@ pub fn kerberos() -> Incident {
     it
 }
 
+/// What a database says of an address.
+fn in_system(number: u32, organisation: &str, country: &str) -> Enrichment {
+    let autonomous_system = AutonomousSystem { number, organisation: Some(organisation.into()) };
+    Enrichment {
+        autonomous_system: Some(autonomous_system),
+        country: Some(country.into()),
+        ..Enrichment::default()
+    }
+}
+
+/// Volume that left a host which the inventory lists as a backup host.
+#[must_use]
+pub fn backup_of_inventory() -> Incident {
+    let mut it = encrypted_upload();
+    it.internal.enrichment.mac = Some("00-00-5E-00-53-01".into());
+    it.external.enrichment = in_system(64_500, "ExampleNet", "US");
+    it.internal.asset =
+        Some(Asset { name: "bk01".into(), owner: Some("Ann Example".into()), role: Some(AssetRole::Backup) });
+    (it.severity, it.risk_score) = (Severity::High, 73);
+    it.related = RelatedIncidents {
+        campaign: Some(IncidentId(0x11c9 << 48)),
+        incidents: vec![
+            (IncidentId(0x11c9 << 48), BTreeSet::from([RelationKind::ExternalHost])),
+            (IncidentId(0x0d4e << 48), BTreeSet::from([RelationKind::ExternalHost, RelationKind::User])),
+        ],
+    };
+    it
+}
+
+/// A wave of thirty leaks to one server.
+#[must_use]
+pub fn campaign(action: CampaignAction) -> CampaignSummary {
+    let worst = leak_accepted();
+    CampaignSummary {
+        id: worst.id,
+        action,
+        at: after(60_000),
+        incidents: 30,
+        listed: vec![worst.id, IncidentId(7)],
+        internal: (30, vec![ip("10.0.0.2"), ip("10.0.0.3")]),
+        external: (1, vec![ip("8.8.4.4")]),
+        accounts: vec!["CORP\\ann".into(), "CORP\\bob".into()],
+        kinds: BTreeMap::from([(RelationKind::ExternalHost, 29), (RelationKind::User, 3)]),
+        severity: worst.severity,
+        risk_score: worst.risk_score,
+        level: worst.level,
+        first: worst.first,
+        last: after(50_000),
+        rule: worst.rule.clone(),
+        worst: message::sentence(&worst),
+    }
+}
+
+/// Guessing at a server that got its address by DHCP.
+#[must_use]
+pub fn leased_server() -> Incident {
+    let mut it = guessing_refused();
+    it.internal.name = None;
+    it.internal.enrichment = Enrichment {
+        mac: Some("00-00-5E-00-53-02".into()),
+        lease_name: Some("nas".into()),
+        ..Enrichment::default()
+    };
+    it.external.enrichment = in_system(64_501, "Hoster", "DE");
+    it.external.enrichment.sightings =
+        Some(Sightings { first: after(-200_000_000), days: 3, hosts: 2, level: EvidenceLevel::Share });
+    it
+}
+
 /// Every incident here, with its name.
 #[must_use]
 pub fn all() -> Vec<(&'static str, Incident)> {
@@ -579,5 +654,7 @@ pub fn all() -> Vec<(&'static str, Incident)> {
         ("kerberos", kerberos()),
         ("quic", quic()),
         ("several-processes", several_processes()),
+        ("backup-of-inventory", backup_of_inventory()),
+        ("leased-server", leased_server()),
     ]
 }

@@ -28,6 +28,9 @@ pub struct Link {
     pub(crate) recorded: Recorded,
     /// When it was first judged, its server was a destination that nobody had connected to before.
     pub(crate) new_destination: bool,
+    /// Another sensor knows its server.
+    #[serde(default)]
+    pub(crate) known_elsewhere: bool,
     /// What of its payload that left was counted for its hosts.
     pub(crate) left: u64,
 }

@@ -19,7 +19,7 @@ use self::{
     },
 };
 use super::{
-    Credential, CredentialMethod, Incident, Scope,
+    Credential, CredentialMethod, Incident, Party, Scope,
     phrase::{clean, of_account},
 };
 use crate::{
@@ -159,14 +159,14 @@ fn excess_volume(incident: &Incident) -> Option<Headline> {
     let took = duration(incident.last.since(incident.first));
     Some(match (incident.direction, share) {
         (Direction::Outbound, share) => {
-            let to = share.map_or_else(|| external.clone(), |path| located(&path, &external));
+            let to = share.map_or_else(|| external.clone(), |path| located(&path, &incident.external));
             Headline::with_volume(
                 format!("{internal} sent {amount} to {to}{encrypted} in {took}"),
                 format!("{amount} left for {to}{encrypted}"),
             )
         }
         (Direction::Inbound, Some(path)) => {
-            let (from, user) = (located(&path, &internal), as_user(incident));
+            let (from, user) = (located(&path, &incident.internal), as_user(incident));
             Headline::with_volume(
                 format!("{external} fetched {amount} from {from}{user}{encrypted} in {took}"),
                 format!("{amount} left, read from {path}{user}{encrypted}"),
@@ -185,7 +185,7 @@ fn download(incident: &Incident) -> Option<Headline> {
         incident.shows("T1105") || (incident.direction == Direction::Outbound && incident.content.came);
     let share = incident.disk_share().filter(|_| fetched)?;
     let amount = bytes(incident.bytes_came());
-    let from = located(&clean(&share.path), &incident.external.phrase());
+    let from = located(&clean(&share.path), &incident.external);
     let encrypted = encrypted(incident);
     Some(Headline::with_volume(
         format!("{} fetched {amount} from {from}{encrypted}", incident.internal.phrase()),
@@ -207,9 +207,10 @@ fn encrypted(incident: &Incident) -> &'static str {
 }
 
 /// A share, with the address of its server where the path does not have it.
-fn located(path: &str, server: &str) -> String {
+fn located(path: &str, server: &Party) -> String {
     let host = path.trim_start_matches('\\').split('\\').next().unwrap_or_default();
-    if host == server { path.to_owned() } else { format!("{path} of {server}") }
+    let is_named = server.only_address().is_some_and(|address| host == address.to_string());
+    if is_named { path.to_owned() } else { format!("{path} of {}", server.phrase()) }
 }
 
 #[cfg(test)]

@@ -4,6 +4,10 @@
 //! Takes connections and the findings of rules, gives [`IncidentEvent`]s. Never builds a document: that is rendering.
 
 pub(crate) mod book;
+mod campaign;
+mod campaigns;
+pub mod covered;
+mod enriched;
 mod entry;
 mod findings;
 #[cfg(any(test, feature = "test-fixtures"))]
@@ -15,6 +19,7 @@ mod model;
 mod parts;
 mod phrase;
 pub(crate) mod quota;
+mod relations;
 pub mod steps;
 pub mod timeline;
 
@@ -23,7 +28,13 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::link::Recorded;
-pub use self::{book::IncidentTally, entry::StoredIncident, link::Link};
+pub use self::{
+    book::IncidentTally,
+    campaign::CampaignSummary,
+    campaigns::CampaignAction,
+    relations::{RelatedIncidents, RelationKind},
+};
+pub use self::{enriched::Enriched, entry::StoredIncident, link::Link};
 pub use crate::rules::TargetCounts;
 
 pub use self::{
@@ -35,7 +46,7 @@ pub use self::{
 };
 
 /// Identifier of an incident: 64 bits, shown as 16 hexadecimal digits. People type the first four.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct IncidentId(pub u64);
 
@@ -129,4 +140,6 @@ pub enum IncidentOutput {
     Event(Box<IncidentEvent>),
     /// Incidents that were counted and not opened.
     Quota(QuotaSummary),
+    /// Incidents that are connected.
+    Campaign(Box<CampaignSummary>),
 }

@@ -6,7 +6,7 @@ use sensor_dissect::quic::ClientHello;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    IncidentId,
+    IncidentId, RelatedIncidents,
     parts::{
         ConnectionRecord, Counted, Credential, FindingRecord, Party, Scope, Share, ThreatHit, TimelineEntry,
         WebDavSeen,
@@ -124,6 +124,9 @@ pub struct Incident {
     pub windows_client: Vec<String>,
     /// What threat lists say of the external host.
     pub threats: Vec<ThreatHit>,
+    /// Other incidents that have something in common with it.
+    #[serde(default)]
+    pub related: RelatedIncidents,
     /// What happened when.
     pub timeline: Vec<TimelineEntry>,
     /// Records that the ring lost since the incident began.
@@ -189,6 +192,7 @@ impl Incident {
             more_processes: false,
             windows_client: Vec::new(),
             threats: Vec::new(),
+            related: RelatedIncidents::default(),
             timeline: Vec::new(),
             lost_records: 0,
             learning_until: None,

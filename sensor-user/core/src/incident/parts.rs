@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    asset::Asset,
+    enrichment::Enrichment,
     level::{EvidenceLevel, Severity},
     time::Timestamp,
 };
@@ -34,6 +36,12 @@ pub struct Party {
     pub at_least: bool,
     /// The name that it gives itself: workstation, NetBIOS or DNS computer name.
     pub name: Option<String>,
+    /// What the inventory says of it, where it is one own host.
+    #[serde(default)]
+    pub asset: Option<Asset>,
+    /// What is known of it from elsewhere, where it is one host.
+    #[serde(default)]
+    pub enrichment: Enrichment,
 }
 
 /// What proves a user.

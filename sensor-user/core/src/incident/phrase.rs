@@ -11,6 +11,8 @@ use time::{OffsetDateTime, macros::format_description};
 use super::{Credential, CredentialMethod, Incident, LogonOutcome, Party, Scope, Share, ShareKind};
 use crate::{
     address::Direction,
+    asset::AssetRole,
+    enrichment::Enrichment,
     rules::sentence::{bytes, counted, webdav_request},
     service::Service,
     time::Timestamp,
@@ -22,11 +24,14 @@ pub(super) fn clean(text: &str) -> String {
 }
 
 impl Party {
-    /// Its address, or how many addresses it has.
+    /// Its address with the name that the inventory gives it, or how many addresses it has.
     #[must_use]
     pub fn phrase(&self) -> String {
         match self.addresses.first() {
-            Some(address) if self.count <= 1 => address.to_string(),
+            Some(address) if self.count <= 1 => match &self.asset {
+                Some(asset) => format!("{address} ({})", clean(&asset.name)),
+                None => address.to_string(),
+            },
             None if self.count == 0 => "unknown".to_owned(),
             _ => {
                 let at_least = if self.at_least { "at least " } else { "" };
@@ -40,6 +45,29 @@ impl Party {
     #[must_use]
     pub fn only_address(&self) -> Option<IpAddr> {
         (self.count <= 1).then(|| self.addresses.first().copied()).flatten()
+    }
+
+    /// Its name: the inventory's before that of its lease, that before the one of reverse DNS, and that before the one that it gives
+    /// itself.
+    #[must_use]
+    pub fn best_name(&self) -> Option<&str> {
+        let asset = self.asset.as_ref().map(|asset| asset.name.as_str());
+        let known = self.enrichment();
+        let lease = known.and_then(|known| known.lease_name.as_deref());
+        let dns = known.and_then(|known| known.dns_name.as_deref());
+        asset.or(lease).or(dns).or(self.name.as_deref())
+    }
+
+    /// What is known of it from elsewhere, if it is one host.
+    #[must_use]
+    pub fn enrichment(&self) -> Option<&Enrichment> {
+        self.only_address().map(|_| &self.enrichment)
+    }
+
+    /// What the inventory says that it is for.
+    #[must_use]
+    pub fn role(&self) -> Option<&AssetRole> {
+        self.asset.as_ref()?.role.as_ref()
     }
 }
 

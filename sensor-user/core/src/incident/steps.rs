@@ -2,9 +2,10 @@
 
 use super::{
     CredentialMethod, Incident, LogonOutcome, Scope,
+    covered::Covered,
     phrase::{clean, clock},
 };
-use crate::{address::Direction, level::EvidenceLevel, service::Service};
+use crate::{address::Direction, asset::AssetRole, level::EvidenceLevel, service::Service};
 
 /// What to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +40,7 @@ pub fn steps(incident: &Incident, networks_defined: bool) -> Steps {
         Scope::Exposure => exposure(incident, &mut steps),
         Scope::Client | Scope::Pair | Scope::Connection => pair(incident, &mut steps),
     }
+    by_role(incident, &mut steps);
     if incident.joined_late {
         steps.check.push(
             "Look for the log-on in the server's or the client's own log: the sensor came after it."
@@ -58,6 +60,27 @@ pub fn steps(incident: &Incident, networks_defined: bool) -> Steps {
         ));
     }
     steps
+}
+
+/// What to ask of somebody who knows what the internal host is for.
+fn by_role(incident: &Incident, steps: &mut Steps) {
+    let Some(asset) = &incident.internal.asset else { return };
+    let (host, other) = (incident.internal.phrase(), incident.external.phrase());
+    let whom = asset.owner.as_deref().map_or_else(|| format!("whoever runs {host}"), clean);
+    match (&asset.role, incident.direction) {
+        (Some(AssetRole::Scanner), Direction::Outbound) => {
+            steps.check.push(format!("Ask {whom} whether this scan was ordered, and by whom."));
+        }
+        (Some(AssetRole::Backup), Direction::Outbound) => {
+            steps.check.push(format!("Ask {whom} whether backups of {host} go to {other}."));
+        }
+        (Some(AssetRole::FileServer), Direction::Outbound) => {
+            steps.check.push(format!(
+                "Ask {whom} why a file server opens connections to {other}; few have a reason to."
+            ));
+        }
+        _ => {}
+    }
 }
 
 fn sweep(incident: &Incident, steps: &mut Steps) {
@@ -296,28 +319,17 @@ fn process(incident: &Incident) -> String {
 
 /// The command that exempts this incident and as little else as possible.
 fn exemption(incident: &Incident) -> String {
+    let covered = Covered::of(incident);
     let mut command = "smb-sensor exempt add".to_owned();
-    if let Some(server) = incident.server().only_address().filter(|_| incident.scope != Scope::Client) {
-        command.push_str(&format!(" --destination {server}"));
-    }
-    if let Some(client) = incident.client().only_address().filter(|_| incident.scope != Scope::Exposure) {
-        command.push_str(&format!(" --source {client}"));
-    }
-    let mut services: Vec<&str> = incident
-        .ports
-        .iter()
-        .map(|(.., service)| match service {
-            Service::Smb => "smb",
-            Service::Rpc => "rpc",
-            Service::Netbios => "netbios",
-            Service::SmbOverQuic => "quic",
-            Service::WebDav => "webdav",
-        })
-        .collect();
-    services.sort_unstable();
-    services.dedup();
-    if !services.is_empty() {
-        command.push_str(&format!(" --service {}", services.join(",")));
+    let parts = [
+        ("destination", covered.destination),
+        ("source", covered.source),
+        ("service", (!covered.services.is_empty()).then(|| covered.services.join(","))),
+    ];
+    for (option, value) in parts {
+        if let Some(value) = value {
+            command.push_str(&format!(" --{option} {value}"));
+        }
     }
     command.push_str(" --reason \"…\"");
     command

@@ -6,6 +6,7 @@
 mod defaults;
 mod embedded;
 mod flatten;
+mod lengths;
 mod tables;
 
 #[cfg(test)]
@@ -14,4 +15,5 @@ pub(crate) mod fixtures;
 pub use defaults::{BuiltIn, DEFAULT_INTERNAL, RESERVED, Registry};
 pub use embedded::{inner, inner_ipv4};
 pub use flatten::PrefixSet;
+pub use lengths::PrefixLengths;
 pub use tables::{Capacity, Tables};

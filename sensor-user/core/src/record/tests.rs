@@ -82,6 +82,21 @@ fn replaced_record_is_two_flows() {
     assert_eq!((settled.id.tuple.local.port(), opened.id.tuple.local.port()), (50_000, 1));
 }
 
+#[test]
+fn record_says_when_the_packet_came_that_caused_it() {
+    let at = |kind, last| v4(FlowLine { kind: kind as u8, last, ..line() });
+    assert_eq!(packet_ticks(at(RecordKind::Rose, 77).as_bytes()), Some(77));
+    assert_eq!(
+        packet_ticks(at(RecordKind::Settled, 77).as_bytes()),
+        None,
+        "the flow may have been quiet since"
+    );
+    let both = [at(RecordKind::Replaced, 5), at(RecordKind::Opened, 88)];
+    assert_eq!(packet_ticks(both.as_bytes()), Some(88), "it came with the new flow");
+    assert_eq!(packet_ticks(head().as_bytes()), None);
+    assert_eq!(packet_ticks(&[RECORD_VERSION, RecordKind::Opened as u8]), None);
+}
+
 fn head() -> PieceHead {
     PieceHead {
         version: RECORD_VERSION,

@@ -20,6 +20,7 @@ pub mod password_spraying;
 pub mod rare_destination;
 pub mod relay;
 pub mod remote_execution;
+mod role;
 pub mod sentence;
 mod severity;
 pub mod share_discovery;
@@ -35,6 +36,7 @@ pub use meta::{
     BY_PORT, EVERY_SERVICE, Field, Finding, History, Logons, NewTerm, Relayed, Rule, RuleMeta, SMB,
     SMB_OVER_QUIC, Scope, TargetCounts, WEBDAV,
 };
+pub use role::severity_by_role;
 pub use severity::{Observed, fires_on_any_packet, leading, severity};
 pub use techniques::{techniques, techniques_shown};
 

@@ -4,14 +4,16 @@
 //! way, ages nothing and ends no learning. The caller stores [`TermChanges`] and passes them back at the next start.
 
 mod seen;
+mod shared;
 mod steady;
 
 use std::{net::IpAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use self::seen::Seen;
+pub use self::shared::{TermAnswer, TermRequest};
 pub use self::steady::{Clocks, Reading, SteadyTime, Step};
+use self::{seen::Seen, shared::Sharing};
 pub use crate::profile::Term;
 use crate::{profile::Windows, time::Timestamp};
 
@@ -58,6 +60,7 @@ pub struct KnownTerms {
     learning_since: Option<i64>,
     learning_for: i64,
     forgot_at: Option<i64>,
+    sharing: Option<Sharing>,
 }
 
 impl KnownTerms {
@@ -82,6 +85,7 @@ impl KnownTerms {
             learning_since: since.map(|since| since.min(steady)),
             time,
             forgot_at: None,
+            sharing: None,
         }
     }
 
@@ -94,6 +98,7 @@ impl KnownTerms {
             learning_since: None,
             learning_for: 0,
             forgot_at: None,
+            sharing: None,
         }
     }
 
@@ -110,7 +115,38 @@ impl KnownTerms {
 
     /// The rule saw the term.
     pub fn learn(&mut self, term: Term, now: Timestamp) {
-        self.seen.learn(term, self.time.at(now));
+        let steady = self.time.at(now);
+        self.seen.learn(term, steady);
+        if let Some(sharing) = self.sharing.as_mut().filter(|sharing| sharing.rule == term.rule)
+            && self.seen.has(term.rule, term.address)
+        {
+            sharing.seen(term.address, steady);
+        }
+    }
+
+    /// Shares the terms of this rule with other sensors from now on, or those of none.
+    pub fn share(&mut self, rule: Option<&'static str>, now: Timestamp) {
+        if rule == self.sharing.as_ref().map(|sharing| sharing.rule) {
+            return;
+        }
+        let known = rule.and_then(|rule| Some((rule, self.seen.of(rule, self.time.at(now))?)));
+        self.sharing = known.map(|(rule, (window, terms))| Sharing::new(rule, window, terms));
+    }
+
+    /// Terms that other sensors are to hear of now. To be called once a second.
+    pub fn take_due(&mut self, now: Timestamp) -> Vec<IpAddr> {
+        let steady = self.time.at(now);
+        self.sharing.as_mut().map(|sharing| sharing.take_due(steady)).unwrap_or_default()
+    }
+
+    /// The other sensors have heard of a term.
+    pub fn confirm(&mut self, address: IpAddr, now: Timestamp) {
+        let steady = self.time.at(now);
+        let seen = &self.seen;
+        // A word from outside makes nothing known, and uses no memory.
+        if let Some(sharing) = self.sharing.as_mut().filter(|sharing| seen.has(sharing.rule, address)) {
+            sharing.confirm(address, steady);
+        }
     }
 
     /// Until when destinations are learnt and none is new; `None` after that.
@@ -143,6 +179,11 @@ impl KnownTerms {
         if self.forgot_at.is_none_or(|at| (steady - at).abs() >= HOUR) {
             self.forgot_at = Some(steady);
             forgotten = self.seen.forget(steady);
+            let seen = &self.seen;
+            if let Some(sharing) = &mut self.sharing {
+                let rule = sharing.rule;
+                sharing.retain(|address| seen.has(rule, *address));
+            }
         }
         TermChanges {
             rows: self.seen.take_changes(),
@@ -202,6 +243,25 @@ mod tests {
         assert!(terms.is_new(term("8.8.4.4"), at(7 * 86_400 + 1)));
         assert_eq!(terms.take_changes(at(8 * 86_400)).forgotten.len(), 1);
         assert_eq!(terms.known(RULE), 0);
+    }
+
+    #[test]
+    fn shared_terms_are_due_until_they_are_confirmed_and_those_of_others_never() {
+        let mut terms = first_start();
+        terms.learn(term("8.8.4.4"), at(0));
+        assert!(terms.take_due(at(0)).is_empty(), "not shared");
+        terms.share(Some(RULE), at(0));
+        let known = term("8.8.4.4").address;
+        assert_eq!(terms.take_due(at(1)), [known]);
+        terms.confirm(known, at(1));
+        terms.confirm(term("9.9.9.9").address, at(1));
+        terms.learn(term("8.8.4.4"), at(2));
+        assert!(terms.take_due(at(60)).is_empty());
+        assert!(terms.is_new(term("9.9.9.9"), at(60)), "a confirmation makes nothing known");
+        terms.learn(term("8.8.4.4"), at(2 * 86_400));
+        assert_eq!(terms.take_due(at(2 * 86_400)), [known], "a quarter of the window is over");
+        terms.take_changes(at(10 * 86_400));
+        assert!(terms.take_due(at(10 * 86_400)).is_empty(), "it is forgotten");
     }
 
     #[test]

@@ -87,6 +87,18 @@ impl Seen {
         }
     }
 
+    /// Whether the rule has a term, however old.
+    pub(super) fn has(&self, rule: &str, address: IpAddr) -> bool {
+        self.0.get(rule).is_some_and(|terms| terms.terms.contains_key(&address))
+    }
+
+    /// The window of a rule, and its terms in it.
+    pub(super) fn of(&self, rule: &str, now: i64) -> Option<(i64, impl Iterator<Item = IpAddr> + '_)> {
+        let terms = self.0.get(rule)?;
+        let current = terms.terms.keys().filter(move |address| !terms.is_new(**address, now));
+        Some((terms.window, current.copied()))
+    }
+
     /// Terms that a rule knows.
     pub(super) fn known(&self, rule: &str) -> usize {
         self.0.get(rule).map_or(0, |terms| terms.terms.len())

@@ -8,7 +8,7 @@ use std::{collections::HashMap, net::IpAddr};
 
 use ipnet::IpNet;
 
-use crate::networks::inner;
+use crate::networks::PrefixLengths;
 
 /// A prefix of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +38,7 @@ pub struct ThreatLists {
     entries: Vec<Vec<Entry>>,
     /// Indexes of the entries of a prefix: list, and entry in it.
     places: HashMap<IpNet, Vec<(usize, usize)>>,
-    /// Prefix lengths in use, one bit each.
-    lengths_v4: u64,
-    lengths_v6: [u128; 2],
+    lengths: PrefixLengths,
 }
 
 impl ThreatLists {
@@ -67,11 +65,7 @@ impl ThreatLists {
             if places.last().is_none_or(|(list, _)| *list != number) {
                 places.push((number, at));
             }
-            let length = usize::from(entry.net.prefix_len());
-            match entry.net {
-                IpNet::V4(_) => self.lengths_v4 |= 1 << length,
-                IpNet::V6(_) => self.lengths_v6[length / 128] |= 1 << (length % 128),
-            }
+            self.lengths.add(entry.net);
         }
         self.names.push(name);
         self.entries.push(entries);
@@ -99,27 +93,12 @@ impl ThreatLists {
     #[must_use]
     pub fn of(&self, address: IpAddr) -> Vec<Indicator<'_>> {
         let mut found: Vec<(usize, &Entry)> = Vec::new();
-        for address in [Some(address), inner(address)].into_iter().flatten() {
-            let longest = IpNet::from(address).prefix_len();
-            let covering = (0..=longest)
-                .rev()
-                .filter(|length| self.occurs(address, *length))
-                .filter_map(|length| IpNet::new(address, length).ok())
-                .filter_map(|net| self.places.get(&net.trunc()));
-            for (list, at) in covering.flatten() {
-                if found.iter().all(|(known, _)| known != list) {
-                    found.push((*list, &self.entries[*list][*at]));
-                }
+        let covering = self.lengths.covering(address).filter_map(|net| self.places.get(&net));
+        for (list, at) in covering.flatten() {
+            if found.iter().all(|(known, _)| known != list) {
+                found.push((*list, &self.entries[*list][*at]));
             }
         }
         found.into_iter().map(|(list, entry)| Indicator { list: &self.names[list], entry }).collect()
-    }
-
-    fn occurs(&self, address: IpAddr, length: u8) -> bool {
-        let length = usize::from(length);
-        match address {
-            IpAddr::V4(_) => self.lengths_v4 >> length & 1 != 0,
-            IpAddr::V6(_) => self.lengths_v6[length / 128] >> (length % 128) & 1 != 0,
-        }
     }
 }

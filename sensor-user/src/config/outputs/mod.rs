@@ -63,9 +63,20 @@ fn tables(reader: &mut Reader, table: &mut TableHelper<'_>, folder: &Path) -> Ve
         {
             reader.mistake(span, format!("an output above writes to {} already", path.display()));
         }
+        if shares_terms(&output) && outputs.iter().any(shares_terms) {
+            reader.mistake(
+                span,
+                "an output above has `fleet_terms` already; only one can share known destinations",
+            );
+        }
         outputs.push(output);
     }
     outputs
+}
+
+/// Whether an output shares known destinations with other sensors.
+pub(super) fn shares_terms(output: &OutputOptions) -> bool {
+    matches!(&output.destination, Destination::Nats(options) if options.terms)
 }
 
 fn file(output: &OutputOptions) -> Option<&Path> {
@@ -195,6 +206,17 @@ mod tests {
     }
 
     #[test]
+    fn one_output_beside_tables_is_said_plainly() {
+        for text in ["output = \"/a\"\n[[output]]\ntype = \"stdout\"\n", "output = \"/a\"\noutput = \"/b\"\n"]
+        {
+            let problems = parse(text).unwrap_err();
+            assert_eq!(problems[0].line, 2, "{problems:?}");
+            let words = "`output` is there already: write either `output = …` or [[output]] tables";
+            assert_eq!(problems[0].message, words);
+        }
+    }
+
+    #[test]
     fn reads_several_outputs_with_their_keys() {
         let text = "[[output]]\ntype = \"stdout\"\n[[output]]\ntype = \"file\"\nname = \"flows\"\npath = \"/a\"\n\
                     take = \"flows\"\nmin_severity = \"high\"\nrotate_size = 4096\nrotate_age = 86400\nkeep = 3\n";
@@ -252,7 +274,11 @@ mod tests {
             ("type = \"syslog\"\n", 1, "no `server`"),
             ("type = \"syslog\"\nserver = \"siem\"\n", 3, "write HOST:PORT"),
             ("type = \"syslog\"\nserver = \"[::1]:0\"\n", 3, "write HOST:PORT"),
-            ("type = \"syslog\"\nserver = \"a:1\"\nca_file = \"x\"\n", 4, "unknown key `ca_file`"),
+            (
+                "type = \"syslog\"\nserver = \"a:1\"\nca_file = \"x\"\n",
+                4,
+                "`ca_file` needs TLS: write transport",
+            ),
             ("type = \"stdout\"\npath = \"/a\"\n", 3, "unknown key `path`"),
             ("type = \"stdout\"\nname = \"a/b\"\n", 3, "is no name"),
             ("type = \"stdout\"\ntake = \"all\"\n", 3, "incidents, flows, both"),
@@ -267,6 +293,12 @@ mod tests {
                 "type = \"file\"\npath = \"/a\"\n[[output]]\ntype = \"file\"\nname = \"b\"\npath = \"/a\"\n",
                 4,
                 "writes to /a already",
+            ),
+            (
+                "type = \"nats\"\nservers = [\"nats://a\"]\nsite = \"v\"\nfleet_terms = true\n[[output]]\n\
+                 type = \"nats\"\nname = \"b\"\nservers = [\"nats://b\"]\nsite = \"v\"\nfleet_terms = true\n",
+                6,
+                "only one can share known destinations",
             ),
         ] {
             let problems = parse(&format!("[[output]]\n{keys}")).unwrap_err();

@@ -11,7 +11,7 @@ use crate::{
         reader::Reader,
         value::{non_empty, seconds, within},
     },
-    sinks::{Login, NatsOptions, StreamOptions, Subjects, host_token},
+    sinks::{Login, NatsOptions, StreamOptions, Subjects, TlsOptions, host_token},
 };
 
 /// Default time for an answer.
@@ -39,12 +39,19 @@ pub(super) fn options(
     reader.value(table, "health_interval", &mut health, |n| within(n, 0, 3_600));
     let mut exemptions = false;
     reader.value(table, "fleet_exemptions", &mut exemptions, Ok::<bool, String>);
+    let mut terms = false;
+    reader.value(table, "fleet_terms", &mut terms, Ok::<bool, String>);
     let create = stream(reader, table);
     let is_encrypted = servers.iter().any(|one: &String| one.starts_with("tls://"));
     if servers.iter().any(|one| one.starts_with("tls://") != is_encrypted) {
         reader.mistake(span, "either all of `servers` begin with tls://, or none does");
     }
-    let tls = if is_encrypted { tls::options(reader, table, (span, folder)) } else { Default::default() };
+    let tls = if is_encrypted {
+        tls::options(reader, table, (span, folder))
+    } else {
+        tls::unused(reader, table, "TLS: begin the addresses of `servers` with tls://");
+        TlsOptions::default()
+    };
     let health = (health > 0).then(|| Duration::from_secs(health));
     let servers = (has_servers && !servers.is_empty()).then_some(servers);
     if has_servers && servers.is_none() {
@@ -59,6 +66,7 @@ pub(super) fn options(
         timeout,
         health,
         exemptions,
+        terms,
     })
 }
 
@@ -102,6 +110,12 @@ fn stream(reader: &mut Reader, table: &mut TableHelper<'_>) -> Option<StreamOpti
     let mut create = false;
     reader.value(table, "create_stream", &mut create, Ok::<bool, String>);
     if !create {
+        let keys = ["stream", "stream_replicas", "stream_max_age", "stream_max_bytes"];
+        reader.without_effect(
+            table,
+            &keys,
+            "`create_stream = true`: it is for a stream that the sensor makes",
+        );
         return None;
     }
     let mut options =
@@ -158,7 +172,7 @@ mod tests {
     #[test]
     fn reads_all_keys_and_defaults() {
         let keys = "servers = [\"tls://a:4222\", \"tls://b\"]\nsite = \"vienna\"\nsensor = \"gate\"\n\
-                    nkey_file = \"seed\"\nca_file = \"ca.pem\"\ntimeout = 5\nhealth_interval = 0\nfleet_exemptions = true\ncreate_stream = true\n\
+                    nkey_file = \"seed\"\nca_file = \"ca.pem\"\ntimeout = 5\nhealth_interval = 0\nfleet_exemptions = true\nfleet_terms = true\ncreate_stream = true\n\
                     stream = \"S\"\nstream_replicas = 3\nstream_max_age = 3600\nstream_max_bytes = 1000000\n";
         let stream = StreamOptions {
             name: "S".to_owned(),
@@ -175,11 +189,13 @@ mod tests {
             timeout: Duration::from_secs(5),
             health: None,
             exemptions: true,
+            terms: true,
         };
         assert_eq!(options(keys), wanted);
         let plain = options("servers = [\"nats://a:4222\"]\nsite = \"vienna\"\n");
         assert_eq!((plain.login, plain.create, plain.timeout), (None, None, TIMEOUT));
         assert_eq!((plain.health, plain.exemptions), (Some(Duration::from_secs(30)), false));
+        assert!(!plain.terms);
     }
 
     #[test]
@@ -193,13 +209,13 @@ mod tests {
             ("servers = [\"nats://u:s3cret@a\"]\nsite = \"v\"\n", "credentials do not belong"),
             ("servers = [\"a:4222\"]\nsite = \"v\"\n", "tls://HOST:PORT"),
             ("servers = [\"nats://a\", \"tls://b\"]\nsite = \"v\"\n", "all of `servers`"),
-            ("servers = [\"nats://a\"]\nsite = \"v\"\nca_file = \"x\"\n", "unknown key `ca_file`"),
+            ("servers = [\"nats://a\"]\nsite = \"v\"\nca_file = \"x\"\n", "`ca_file` needs TLS"),
             ("servers = [\"nats://a\"]\nsite = \"v\"\nuser = \"u\"\n", "go together"),
             ("servers = [\"nats://a\"]\nsite = \"v\"\ntoken = \"s3cret\"\n", "unknown key `token`"),
             ("servers = [\"nats://a\"]\nsite = \"v\"\ntoken_env = \"T\"\nnkey_env = \"N\"\n", "one of them"),
             (
                 "servers = [\"nats://a\"]\nsite = \"v\"\nstream_replicas = 3\n",
-                "unknown key `stream_replicas`",
+                "`stream_replicas` needs `create_stream = true`",
             ),
             ("servers = [\"nats://a\"]\nsite = \"v\"\ncreate_stream = true\nstream = \"a.b\"\n", "no name"),
         ] {

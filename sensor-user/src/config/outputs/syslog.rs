@@ -50,6 +50,8 @@ pub(super) fn options(
     reader.value(table, "facility", &mut facility, |text: String| one_of(&text, &FACILITIES));
     if let Transport::Tls(options) = &mut transport {
         *options = tls::options(reader, table, (span, folder));
+    } else {
+        tls::unused(reader, table, "TLS: write transport = \"tls\"");
     }
     has_server.then_some(SyslogOptions { server, transport, body, facility })
 }

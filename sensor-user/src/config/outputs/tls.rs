@@ -9,6 +9,14 @@ use crate::{
     sinks::TlsOptions,
 };
 
+/// The keys.
+const KEYS: [&str; 3] = ["ca_file", "certificate_file", "key_file"];
+
+/// Notes keys of TLS of an output that does not use it.
+pub(super) fn unused(reader: &mut Reader, table: &mut TableHelper<'_>, needs: &str) {
+    reader.without_effect(table, &KEYS, needs);
+}
+
 pub(super) fn options(
     reader: &mut Reader,
     table: &mut TableHelper<'_>,
@@ -21,7 +29,7 @@ pub(super) fn options(
         });
         path
     };
-    let [ca_file, certificate, key] = ["ca_file", "certificate_file", "key_file"].map(&mut file);
+    let [ca_file, certificate, key] = KEYS.map(&mut file);
     if certificate.is_some() != key.is_some() {
         reader.mistake(span, "`certificate_file` and `key_file` go together");
     }

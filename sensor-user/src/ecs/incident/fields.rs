@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::context::{AssetFields, ExternalHostFields, RelatedFields};
 use crate::ecs::{endpoint::ProcessDetails, fields::Process, quic::QuicFields, webdav::WebDavFields};
 
 /// Fields that are not in ECS.
@@ -13,6 +14,9 @@ use crate::ecs::{endpoint::ProcessDetails, fields::Process, quic::QuicFields, we
 #[serde(deny_unknown_fields)]
 pub(super) struct SmbSensor {
     pub(super) incident: IncidentFields,
+    pub(super) asset: Option<AssetFields>,
+    pub(super) external_host: Option<ExternalHostFields>,
+    pub(super) related: Option<RelatedFields>,
     pub(super) findings: Vec<FindingFields>,
     pub(super) techniques: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -6,9 +6,12 @@ use sensor_core::incident::{
 };
 use sensor_dissect::status::Status;
 
-use super::fields::{
-    ClientFields, ConnectionFields, CredentialFields, FindingFields, IncidentFields, Loss, Note, ScopeName,
-    ShareFields, SmbFields, SmbSensor, TargetFields, ThreatListFields, TimelineFields, Volume,
+use super::{
+    context::{AssetFields, ExternalHostFields, RelatedFields},
+    fields::{
+        ClientFields, ConnectionFields, CredentialFields, FindingFields, IncidentFields, Loss, Note,
+        ScopeName, ShareFields, SmbFields, SmbSensor, TargetFields, ThreatListFields, TimelineFields, Volume,
+    },
 };
 use crate::{
     ecs::{
@@ -30,6 +33,13 @@ pub(super) fn own(event: &IncidentEvent, sensor: &Sensor, process: Option<Proces
     let advice = steps::steps(incident, sensor.networks_defined);
     SmbSensor {
         incident: incident_fields(event),
+        asset: incident.internal.asset.as_ref().map(AssetFields::of),
+        external_host: incident
+            .external
+            .enrichment()
+            .and_then(|known| known.sightings.as_ref())
+            .map(ExternalHostFields::of),
+        related: RelatedFields::of(&incident.related),
         findings: incident.findings.values().map(finding).collect(),
         techniques: incident.techniques.clone(),
         credentials: incident.credentials.iter().map(credential).collect(),

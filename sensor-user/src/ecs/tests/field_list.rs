@@ -101,7 +101,9 @@ fn every_listed_field_is_used() {
 fn severity_maps_to_elastic_and_alerts_are_new_or_worse() {
     for (name, _, document) in documents() {
         let kind = &document["event"]["kind"];
-        let alerts = ["incident-opened", "incident-escalated"].iter().any(|action| name.ends_with(action));
+        let alerts = ["incident-opened", "incident-escalated", "campaign Opened", "campaign Escalated"]
+            .iter()
+            .any(|action| name.ends_with(action));
         assert_eq!(kind == "alert", alerts || name == "quota false", "{name}");
         if let Some(severity) = document["event"]["severity"].as_u64() {
             assert!([21, 47, 73, 99].contains(&severity), "{name}: {severity}");

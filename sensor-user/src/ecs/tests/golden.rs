@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use sensor_core::incident::{IncidentAction, fixtures};
+use sensor_core::incident::{CampaignAction, IncidentAction, fixtures};
 
 use super::*;
 
@@ -22,6 +22,9 @@ fn documents_match_the_golden_files() {
         ("sweep-opened", event(IncidentAction::Opened, fixtures::sweep())),
         ("netbios-listed-updated", event(IncidentAction::Updated, fixtures::netbios_listed())),
         ("quic-opened", event(IncidentAction::Opened, fixtures::quic())),
+        ("campaign-opened", value(campaign(&fixtures::campaign(CampaignAction::Opened), &sensor()))),
+        ("backup-updated", event(IncidentAction::Updated, fixtures::backup_of_inventory())),
+        ("block-ended", value(response(&responses()[1], &sensor()))),
         ("quota", value(quota(&quota_summary(false), &sensor()))),
         ("flow", flow_of("flow smb")),
         ("flow-netbios", flow_of("flow netbios")),

@@ -6,6 +6,7 @@ use std::{
 };
 
 use sensor_common::{
+    block::{BlockEntry, block_ends},
     counter::Counter,
     headers::Address,
     path::Environment,
@@ -147,6 +148,27 @@ impl Environment for HostEngine {
 
     fn enforces(&self, now: u32) -> bool {
         self.enforcement.is_in_force(now)
+    }
+
+    fn block_of(&self, source: &Address, destination: &Address) -> BlockEntry {
+        let between = |first, second| {
+            let ends = block_ends(first, second);
+            let covering = self.blocks.iter().filter(|(key, _)| key.covers(&ends));
+            covering.max_by_key(|(key, _)| key.prefix_len()).map(|(_, entry)| *entry)
+        };
+        between(source, destination).or_else(|| between(destination, source)).unwrap_or(BlockEntry::NONE)
+    }
+
+    fn has_blocks(&self) -> bool {
+        self.blocking.on != 0
+    }
+
+    fn blocks(&self, now: u32) -> bool {
+        self.blocking.is_in_force(now)
+    }
+
+    fn count_block(&mut self, number: u32) {
+        self.block_packets[number as usize] += 1;
     }
 
     fn count_exempt(&mut self, counter: u32) {

@@ -12,6 +12,7 @@ use std::{
 };
 
 use sensor_common::{
+    block::{BlockEntry, MAX_BLOCKS},
     classify::Server,
     counter::Counter,
     fast_path::{FastPath, fast_path, plain_ipv4, plain_ipv6},
@@ -26,7 +27,7 @@ use sensor_common::{
 
 use self::holds::Slots;
 pub use self::holds::{PieceBufferGuard, SlotGuard};
-use crate::kernel::{quic, slots::SlotVersion};
+use crate::kernel::{blocks::BlockKey, quic, slots::SlotVersion};
 use sensor_core::address::FiveTuple;
 use sensor_core::networks::{Capacity, PrefixSet, Tables};
 
@@ -44,6 +45,10 @@ pub struct HostEngine {
     exempted: Vec<u64>,
     records: Vec<Vec<u8>>,
     enforcement: Enforcement,
+    blocks: Vec<(BlockKey, BlockEntry)>,
+    blocking: Enforcement,
+    /// Packets of each block, by its number.
+    block_packets: Vec<u64>,
     piece_buffer: Rc<Cell<Option<Box<payload::PieceBuffer>>>>,
     now: u32,
     quic_flows: HashSet<FlowKey>,
@@ -67,6 +72,9 @@ impl HostEngine {
             exempted: vec![0; EXEMPTION_COUNTERS as usize],
             records: vec![],
             enforcement: Enforcement::default(),
+            blocks: vec![],
+            blocking: Enforcement::default(),
+            block_packets: vec![0; MAX_BLOCKS as usize],
             piece_buffer: Rc::new(Cell::new(Some(Box::new(payload::PieceBuffer::EMPTY)))),
             now: 0,
             quic_flows: HashSet::new(),
@@ -88,6 +96,18 @@ impl HostEngine {
     /// Sets the enforcement switch.
     pub const fn enforce(&mut self, enforcement: Enforcement) {
         self.enforcement = enforcement;
+    }
+
+    /// Replaces the blocks, and sets their switch.
+    pub fn block(&mut self, blocks: Vec<(BlockKey, BlockEntry)>, blocking: Enforcement) {
+        self.blocks = blocks;
+        self.blocking = blocking;
+    }
+
+    /// Packets of each block, by its number.
+    #[must_use]
+    pub fn block_packets(&self) -> &[u64] {
+        &self.block_packets
     }
 
     /// Counts these flows of QUIC from now on, and no others.
@@ -140,8 +160,9 @@ impl HostEngine {
             return verdict;
         }
         match read(bytes) {
-            Some(ports) => process_plain(self, bytes, &ports, service, arrival),
-            None => process(self, bytes, arrival),
+            // As in the kernel, blocks are looked at on the general path alone.
+            Some(ports) if self.blocking.on == 0 => process_plain(self, bytes, &ports, service, arrival),
+            _ => process(self, bytes, arrival),
         }
     }
 
@@ -187,6 +208,7 @@ impl HostEngine {
         self.swept = vec![SlotVersion::default(); count];
         self.counters = [0; Counter::COUNT];
         self.exempted.fill(0);
+        self.block_packets.fill(0);
         self.records.clear();
         self.services.tcp.iter_mut().for_each(|kind| *kind &= !port::SUSPECT);
         self.count_quic(&[]);

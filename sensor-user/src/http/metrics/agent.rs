@@ -40,6 +40,11 @@ fn process(snapshot: &Snapshot, families: &mut Families<'_>) -> fmt::Result {
             .iter()
             .map(|one| ([("interface", one.name.as_str())], f64::from(u8::from(one.state.is_ok())))),
     )?;
+    families.latencies(
+        "stage_duration_seconds",
+        "Time that a stage took: read from packet to agent, core until its documents are made, store until they are committed",
+        snapshot.stages.all().map(|(stage, latency)| ([("stage", stage)], latency)),
+    )?;
     families.counter("lost_log_lines", "Lines that standard error did not take", logging::lost_lines())
 }
 
@@ -95,6 +100,11 @@ fn incidents(snapshot: &Snapshot, families: &mut Families<'_>) -> fmt::Result {
         "opened_incidents",
         "Incidents that were opened since the start, by their severity then",
         by_severity(core.incidents_opened).map(|(severity, count)| ([("severity", severity)], count)),
+    )?;
+    families.counter(
+        "destinations_decided_alone",
+        "New destinations about which no other sensor answered in time, or that were too many to ask about",
+        core.decided_alone,
     )?;
     families.counter("held_back_incidents", "Incidents that the quota held back", core.held_back)?;
     let tally = &snapshot.incidents;

@@ -50,6 +50,11 @@ pub(super) fn encode(
 
 fn outputs(snapshot: &Snapshot, families: &mut Families<'_>) -> fmt::Result {
     let all = || snapshot.outputs.iter().map(|one| ([("output", one.name.as_str())], one));
+    families.gauges(
+        "output_up",
+        "Whether an output could deliver when that was last seen: 1 or 0",
+        all().filter_map(|(labels, one)| Some((labels, f64::from(u8::from(one.ability.as_ref()?.is_ok()))))),
+    )?;
     families.counters(
         "output_delivered_documents",
         "Documents that an output delivered",
@@ -74,6 +79,11 @@ fn outputs(snapshot: &Snapshot, families: &mut Families<'_>) -> fmt::Result {
         "output_lost_documents",
         "Documents that the store removed before an output delivered them",
         all().map(|(labels, one)| (labels, one.lost)),
+    )?;
+    families.latencies(
+        "output_delivery_duration_seconds",
+        "Time from making an incident's document until an output delivered it",
+        all().map(|(labels, one)| (labels, &one.latency)),
     )?;
     families.gauges(
         "output_last_success_time_seconds",

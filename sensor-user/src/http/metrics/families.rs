@@ -1,12 +1,14 @@
 //! Writes metric families: a name, a help text and one value for each label.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use prometheus_client::{
-    encoding::{DescriptorEncoder, NoLabelSet},
+    encoding::{DescriptorEncoder, EncodeMetric as _, NoLabelSet},
     metrics::MetricType,
 };
 use sensor_core::time::Timestamp;
+
+use crate::latency::Latency;
 
 /// Labels of one value.
 pub(super) type Labels<'a, const N: usize> = [(&'static str, &'a str); N];
@@ -41,6 +43,36 @@ impl<'a> Families<'a> {
     /// A gauge.
     pub(super) fn gauge(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
         self.gauges(name, help, [([], value)])
+    }
+
+    /// A counter of seconds, with labels.
+    pub(super) fn second_counters<'l, const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = (Labels<'l, N>, Duration)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (labels, value) in values {
+            family
+                .encode_family(&labels)?
+                .encode_counter::<NoLabelSet, _, u64>(&value.as_secs_f64(), None)?;
+        }
+        Ok(())
+    }
+
+    /// Histograms of durations.
+    pub(super) fn latencies<'l, const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = (Labels<'l, N>, &'l Latency)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        for (labels, latency) in values {
+            latency.histogram().encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
     }
 
     /// A gauge with labels.

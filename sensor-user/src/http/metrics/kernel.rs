@@ -75,6 +75,27 @@ pub(super) fn encode(snapshot: &Snapshot, families: &mut Families<'_>) -> fmt::R
         "SYNs that enforcement dropped, by rule",
         by_rule(Counter::DroppedOutbound, Counter::DroppedInbound),
     )?;
+    let programs = || snapshot.programs.iter().map(|one| ([("program", one.name)], one));
+    families.second_counters(
+        "program_run_time_seconds",
+        "Time that a kernel program ran, while kernel.bpf_stats_enabled is 1",
+        programs().map(|(labels, one)| (labels, one.time)),
+    )?;
+    families.counters(
+        "program_runs",
+        "Packets for which a kernel program ran, while kernel.bpf_stats_enabled is 1",
+        programs().map(|(labels, one)| (labels, one.count)),
+    )?;
+    for (name, help, counter) in [
+        (
+            "block_matches",
+            "Packets of blocked hosts, networks and pairs, dry runs included",
+            Counter::WouldDropBlocked,
+        ),
+        ("block_drops", "Packets that were dropped because of a block", Counter::DroppedBlocked),
+    ] {
+        families.counter(name, help, kernel.get(counter))?;
+    }
     let accounted = snapshot.statistics.flow_packets;
     let kept = i64::try_from(kernel.get(Counter::Kept)).unwrap_or(i64::MAX);
     families.gauge(

@@ -59,6 +59,12 @@ pub(super) fn not_found(source: &Source, text: String) -> Response {
     (StatusCode::NOT_FOUND, rendered(&page)).into_response()
 }
 
+/// The answer to a request that is not carried out.
+pub(super) fn refused(source: &Source, status: StatusCode, text: String) -> Response {
+    let page = Failure { frame: Frame::of(source, ""), title: "Not done", text };
+    (status, rendered(&page)).into_response()
+}
+
 /// The answer while the database cannot be read.
 pub(super) fn unavailable(source: &Source, error: &anyhow::Error) -> Response {
     let page =

@@ -1,5 +1,6 @@
 //! One incident in full.
 
+use anyhow::Result;
 use askama::Template;
 use axum::{
     extract::{Path, State},
@@ -14,12 +15,18 @@ use sensor_dissect::escape::shown;
 
 use super::{
     decoded,
+    exempt::ExemptForm,
     frame::{Frame, not_found, rendered, unavailable},
     picture::{Hosts, Timeline},
     read,
     words::second,
 };
-use crate::{alerts, http::Source, rfc3339::rfc3339};
+use crate::{
+    alerts,
+    http::Source,
+    rfc3339::rfc3339,
+    storage::{IncidentRow, Reader},
+};
 
 /// Digits of an identifier.
 const DIGITS: usize = 16;
@@ -42,6 +49,7 @@ struct Page {
     steps: Vec<String>,
     hint: Option<String>,
     benign: String,
+    exempt: Option<ExemptForm>,
     findings: Vec<Finding>,
     connections: Vec<Connection>,
     lines: Vec<String>,
@@ -83,15 +91,26 @@ pub(super) async fn page(State(source): State<Source>, Path(id): Path<String>) -
             });
         }
         let Some(row) = reader.identified(&id)? else { return Ok(unknown()) };
-        let incident = decoded(&row)?;
-        let text = alerts::in_full(&incident, reader)?;
-        Ok(rendered(&Page::of(&incident, &text, Frame::of(source, "incidents"))))
+        rendered_with(source, reader, &row, None)
     })
     .await
 }
 
+/// The page of an incident, with this form if it was sent.
+pub(super) fn rendered_with(
+    source: &Source,
+    reader: &Reader,
+    row: &IncidentRow,
+    form: Option<ExemptForm>,
+) -> Result<Response> {
+    let incident = decoded(row)?;
+    let text = alerts::in_full(&incident, reader)?;
+    let form = form.or_else(|| ExemptForm::of(source, &incident));
+    Ok(rendered(&Page::of(&incident, &text, form, Frame::of(source, "incidents"))))
+}
+
 impl Page {
-    fn of(incident: &Incident, text: &str, frame: Frame) -> Self {
+    fn of(incident: &Incident, text: &str, exempt: Option<ExemptForm>, frame: Frame) -> Self {
         let steps = steps::steps(incident, true);
         let level = |level: EvidenceLevel| (level.name(), incident.level >= level, incident.level == level);
         // A refusal is an end, and no step on the way.
@@ -111,6 +130,7 @@ impl Page {
             steps: steps.in_order().map(|step| shown(step.as_bytes())).collect(),
             hint: steps.hint.clone(),
             benign: shown(steps.benign.as_bytes()),
+            exempt,
             findings: findings(incident),
             connections: incident.connections.iter().map(Connection::of).collect(),
             lines: text.lines().map(str::to_owned).collect(),

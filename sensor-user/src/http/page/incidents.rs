@@ -141,6 +141,8 @@ fn fits(incident: &Incident, words: &[String]) -> bool {
         vec![incident.id.to_string(), message::sentence(incident), message::summary(incident)];
     text.extend(addresses.map(ToString::to_string));
     text.extend([&incident.internal.name, &incident.external.name].into_iter().flatten().cloned());
+    let asset = incident.internal.asset.iter();
+    text.extend(asset.flat_map(|it| [Some(it.name.clone()), it.owner.clone()]).flatten());
     text.extend(incident.credentials.iter().filter_map(sensor_core::incident::Credential::account));
     text.extend(incident.shares.iter().map(|share| share.path.clone()));
     text.extend(incident.findings.keys().cloned());

@@ -4,6 +4,8 @@
 //! [`sensor_dissect::escape`], and markup by the templates.
 
 mod assets;
+mod exempt;
+mod explain;
 mod exposed;
 mod flows;
 mod frame;
@@ -20,9 +22,10 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use axum::{
     Router,
+    extract::DefaultBodyLimit,
     http::StatusCode,
     response::{IntoResponse as _, Response},
-    routing::get,
+    routing::{get, post},
 };
 use sensor_core::incident::Incident;
 
@@ -38,6 +41,8 @@ pub(super) fn routes() -> Router<Source> {
         .route("/", get(overview::page))
         .route("/incidents", get(incidents::page))
         .route("/incidents/{id}", get(incident::page))
+        .route("/incidents/{id}/exempt", post(exempt::add).layer(DefaultBodyLimit::max(exempt::MAX_BODY)))
+        .route("/explain", get(explain::page))
         .route("/exposed", get(exposed::page))
         .route("/flows", get(flows::page))
         .route("/live", get(live::events))
@@ -49,14 +54,19 @@ async fn read(
     source: Source,
     page: impl FnOnce(&Source, &Reader) -> Result<Response> + Send + 'static,
 ) -> Response {
+    waiting(source, move |source| page(source, &Reader::open(&source.state_dir)?)).await
+}
+
+/// Makes a page on a thread that may wait.
+async fn waiting(
+    source: Source,
+    page: impl FnOnce(&Source) -> Result<Response> + Send + 'static,
+) -> Response {
     // A client that goes away while it waits here costs nothing more.
     let permit = Arc::clone(&source.reads).acquire_owned().await;
     let task = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        let answer = Reader::open(&source.state_dir).map_err(anyhow::Error::from);
-        answer
-            .and_then(|reader| page(&source, &reader))
-            .unwrap_or_else(|error| frame::unavailable(&source, &error))
+        page(&source).unwrap_or_else(|error| frame::unavailable(&source, &error))
     });
     task.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }

@@ -57,6 +57,7 @@ struct OutputRow {
     waiting: u64,
     errors: u64,
     refused: u64,
+    can_deliver: &'static str,
     last_success: String,
     last_error: String,
 }
@@ -132,6 +133,11 @@ impl OutputRow {
             waiting: status.waiting,
             errors: status.errors,
             refused: status.refused + status.lost,
+            can_deliver: match &status.ability {
+                None => "not known yet",
+                Some(Ok(())) => "yes",
+                Some(Err(_)) => "no",
+            },
             last_success: status.last_success.map_or_else(|| "never".to_owned(), second),
             last_error: error
                 .map(|(at, why)| format!("{}: {}", second(*at), shown(why.as_bytes())))

@@ -31,8 +31,15 @@ pub(super) fn number(number: u64) -> String {
 
 /// An address with the name of the host, or the number of addresses.
 pub(super) fn party(party: &Party) -> (String, String) {
-    let name = party.name.as_deref().filter(|_| party.only_address().is_some()).unwrap_or_default();
-    (party.phrase(), shown(name.as_bytes()))
+    match party.only_address() {
+        Some(address) => {
+            let system = party.enrichment().and_then(|known| known.autonomous_system.as_ref());
+            let parts =
+                [party.best_name().map(|name| shown(name.as_bytes())), system.map(ToString::to_string)];
+            (address.to_string(), parts.into_iter().flatten().collect::<Vec<_>>().join(" "))
+        }
+        None => (party.phrase(), String::new()),
+    }
 }
 
 /// What happened, in a few words.

@@ -18,11 +18,12 @@ use sensor_common::headers::Link;
 
 use super::{AttachError, Direction, Ingress, IngressChoice, TcChoice, TcMode};
 use crate::kernel::{
-    claim::Claim,
+    claim::{self, Claim},
     interface::Interface,
     object::{KernelProgram, LoadError, program},
     privileges,
     rtnetlink::{self, LinkInfo},
+    watcher::watcher_of,
     xdp_program::XdpProgram,
 };
 
@@ -105,6 +106,11 @@ pub(super) fn attach_ingress(
             }
             Err(error) if os_error(&error).is_some_and(|e| e == Errno::EBUSY || e == Errno::EEXIST) => {
                 let program = XdpProgram::on(interface.index);
+                if program.is_of_a_sensor()
+                    && let Some(process) = watcher_of(interface.index)
+                {
+                    return Err(watched(interface, Some(process)));
+                }
                 if choice != IngressChoice::Auto || program.is_of_a_sensor() {
                     return Err(AttachError::Busy { interface: interface.name.clone(), program });
                 }
@@ -119,59 +125,66 @@ pub(super) fn attach_ingress(
             Ok((mode, program)) => {
                 return Ok(Incoming { ingress: Ingress::Tc(mode), program, instead: said(&reasons) });
             }
-            Err(reason) => reasons.push(reason),
+            Err(AttachError::Refused { reasons: tried, .. }) => reasons.push(tried),
+            Err(error) => return Err(error),
         }
     }
-    Err(AttachError::Refused {
-        interface: interface.name.clone(),
-        direction: Direction::Incoming,
-        reasons: reasons.join("; "),
-    })
+    Err(refused(interface, Direction::Incoming, &reasons))
+}
+
+fn refused(interface: &Interface, direction: Direction, reasons: &[String]) -> AttachError {
+    AttachError::Refused { interface: interface.name.clone(), direction, reasons: reasons.join("; ") }
+}
+
+fn watched(interface: &Interface, process: Option<u32>) -> AttachError {
+    AttachError::Watched { interface: interface.name.clone(), process }
 }
 
 fn said(reasons: &[String]) -> Option<String> {
     (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
-/// Attaches a TC program; the error tells what was tried.
+/// Attaches a TC program, unless another agent watches the interface.
 pub(super) fn attach_tc(
     kernel: &mut KernelProgram,
     interface: &Interface,
     direction: Direction,
     choice: TcChoice,
     claim: &mut Option<Claim>,
-) -> Result<(TcMode, Program), String> {
+) -> Result<(TcMode, Program), AttachError> {
     let name = program::tc(direction.hook(), interface.link);
-    let direction = direction.attach_type();
-    let classifier = kernel.classifier(name).map_err(|error| error.to_string())?;
+    let place = direction.attach_type();
+    if claim.is_none() {
+        match Claim::on(interface.index) {
+            Ok(claimed) => *claim = Some(claimed),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                return Err(watched(interface, claim::holder(interface.index)));
+            }
+            Err(error) => {
+                return Err(refused(interface, direction, &[format!("cannot be claimed: {error}")]));
+            }
+        }
+    }
+    let classifier =
+        kernel.classifier(name).map_err(|error| refused(interface, direction, &[error.to_string()]))?;
     let mut reasons = Vec::new();
     if choice != TcChoice::Clsact {
-        match tc_link(classifier, interface, direction, TcAttachOptions::TcxOrder(LinkOrder::default())) {
+        match tc_link(classifier, interface, place, TcAttachOptions::TcxOrder(LinkOrder::default())) {
             Ok((id, link)) => return Ok((TcMode::Tcx, Program { id, link: AnyLink::Tcx(link) })),
             Err(error) => reasons.push(format!("TCX: {}", describe(&error))),
         }
     }
     if choice != TcChoice::Tcx {
-        if claim.is_none() {
-            match Claim::on(interface.index) {
-                Ok(claimed) => *claim = Some(claimed),
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                    reasons.push("TC clsact: another smb-sensor watches this interface".to_owned());
-                    return Err(reasons.join("; "));
-                }
-                Err(error) => reasons.push(format!("TC clsact: {error}")),
-            }
-        }
         // A clsact qdisc may exist already, from other software or an earlier run: it is shared.
         let _ = qdisc_add_clsact(&interface.name);
         // A killed run leaves its filter behind, which is known by its name.
-        let _ = qdisc_detach_program(&interface.name, direction, name);
-        match tc_link(classifier, interface, direction, TcAttachOptions::Netlink(NlOptions::default())) {
+        let _ = qdisc_detach_program(&interface.name, place, name);
+        match tc_link(classifier, interface, place, TcAttachOptions::Netlink(NlOptions::default())) {
             Ok((id, link)) => return Ok((TcMode::Clsact, Program { id, link: AnyLink::Clsact(link) })),
             Err(error) => reasons.push(format!("TC clsact: {}", describe(&error))),
         }
     }
-    Err(reasons.join("; "))
+    Err(refused(interface, direction, &reasons))
 }
 
 fn tc_link(

@@ -63,13 +63,13 @@ fn busy_slow_and_broken_servers_get_the_documents_again() {
         Act::Reset,
         results(&[201, 201]),
     ]);
-    let mut sink = sink(format!("http://{address}"), None);
+    let mut sink = sink(format!("http://{address}/S3CRET"), None);
     let waits = [Some(Duration::from_secs(7)), None, None, None, None];
     for (number, retry_after) in waits.into_iter().enumerate() {
         let delivery = sink.deliver(&documents(2));
         let failure = delivery.failure.unwrap_or_else(|| panic!("try {number}"));
         assert_eq!((delivery.settled, failure.retry_after), (0, retry_after), "try {number}: {failure:?}");
-        assert!(!failure.reason.contains(&address.to_string()), "{failure:?}");
+        assert!(!failure.reason.contains("S3CRET"), "{failure:?}");
     }
     assert_eq!(sink.deliver(&documents(2)).settled, 2);
 }

@@ -94,6 +94,7 @@ impl LazyClient {
         &mut self,
         request: impl FnOnce(&Client) -> RequestBuilder,
     ) -> Result<Answer, Failure> {
+        let timeout = self.timeout;
         let client = match self.client.take() {
             Some(client) => client,
             None => Client::builder()
@@ -104,10 +105,10 @@ impl LazyClient {
                 .no_proxy()
                 .timeout(self.timeout)
                 .build()
-                .map_err(reason)?,
+                .map_err(|error| reason(error, timeout))?,
         };
         let client = self.client.insert(client);
-        let answer = request(client).send().map_err(reason)?;
+        let answer = request(client).send().map_err(|error| reason(error, timeout))?;
         let (status, retry_after) = (answer.status(), retry_after(answer.headers()));
         let mut body = vec![];
         std::io::Read::read_to_end(&mut std::io::Read::take(answer, MAX_ANSWER), &mut body)
@@ -116,16 +117,51 @@ impl LazyClient {
     }
 }
 
-/// The error with its causes. The address may have a token in it and is left out.
-fn reason(error: reqwest::Error) -> Failure {
+/// Why there is no answer, and what to look at. Of the address only the server is named: the rest may have a token in it.
+fn reason(error: reqwest::Error, timeout: Duration) -> Failure {
+    let server = error.url().and_then(server).unwrap_or_else(|| "the server".to_owned());
+    let causes = causes(error);
+    Failure::of(if causes.is_timeout {
+        format!(
+            "{server} gave no answer within {timeout:?}; is it overloaded, or is something on the way dropping packets?"
+        )
+    } else if causes.is_connect && causes.last.contains("certificate") {
+        format!(
+            "the certificate of {server} is not accepted: {}; name its authority in `ca_file`",
+            causes.last
+        )
+    } else if causes.is_connect {
+        format!(
+            "{server} cannot be reached: {}; does it run, and does the network let the sensor there?",
+            causes.last
+        )
+    } else {
+        format!("{server} gave no answer: {}", causes.last)
+    })
+}
+
+/// `HOST:PORT` of an address.
+fn server(url: &Url) -> Option<String> {
+    Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
+}
+
+/// What an error says of its causes.
+struct Causes {
+    is_timeout: bool,
+    is_connect: bool,
+    /// The innermost.
+    last: String,
+}
+
+fn causes(error: reqwest::Error) -> Causes {
     let error = error.without_url();
-    let mut text = error.to_string();
+    let mut last = error.to_string();
     let mut cause = error.source();
     while let Some(one) = cause {
-        text = format!("{text}: {one}");
+        last = one.to_string();
         cause = one.source();
     }
-    Failure::of(text)
+    Causes { is_timeout: error.is_timeout(), is_connect: error.is_connect(), last }
 }
 
 /// `Retry-After` in seconds (RFC 9110, 10.2.3). A date is ignored: the own pauses apply.
@@ -157,17 +193,14 @@ impl Answer {
 /// # Errors
 /// What is missing.
 pub(super) fn probe(url: &Url, tls: &TlsOptions) -> Result<String, String> {
-    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
-        return Err("its address names no server".to_owned());
-    };
-    let server = format!("{host}:{port}");
+    let server = server(url).ok_or("its address names no server")?;
     let carrier = if url.scheme() == "https" {
         Carrier::Tls(Arc::new(tls::client(tls).map_err(|error| error.to_string())?))
     } else {
         Carrier::Tcp
     };
     Connection::open(&carrier, &server).map_err(|error| format!("{server} cannot be reached: {error}"))?;
-    Ok(format!("{server} accepts connections"))
+    Ok(format!("{server} accepts connections; path and credentials are tried with the first document"))
 }
 
 #[cfg(test)]

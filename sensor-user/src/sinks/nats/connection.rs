@@ -1,7 +1,10 @@
 //! The connection with a NATS server, and the stream.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,6 +18,7 @@ use async_nats::{
 };
 use rustls::ClientConfig;
 use tokio::{runtime::Runtime, sync::watch};
+use zeroize::Zeroizing;
 
 use super::subject::Subjects;
 use crate::sinks::{
@@ -48,6 +52,8 @@ pub struct NatsOptions {
     pub health: Option<Duration>,
     /// Whether the sensor applies exemptions that the fleet shares.
     pub exemptions: bool,
+    /// Whether the sensor shares the destinations that it knows.
+    pub terms: bool,
 }
 
 /// How the sensor proves who it is.
@@ -141,7 +147,9 @@ impl Connector {
         Ok(match &self.login {
             Proof::None => options,
             Proof::Credentials(secret) => {
-                options.credentials(secret.expose()).map_err(|_| SetupError::Credentials)?
+                // The client takes the last line only with its end.
+                let file = Zeroizing::new(format!("{}\n", secret.expose()));
+                options.credentials(&file).map_err(|_| SetupError::Credentials)?
             }
             Proof::NKey(secret) => options.nkey(secret.expose().to_owned()),
             Proof::Token(secret) => options.token(secret.expose().to_owned()),
@@ -199,7 +207,7 @@ impl Connector {
         })?;
         let mut jetstream = jetstream::new(client.clone());
         jetstream.set_timeout(self.options.timeout);
-        Ok(Link { client, jetstream, is_down, said })
+        Ok(Link { client, jetstream, is_down, said, good: Arc::default() })
     }
 
     /// Connects, and makes the stream if that is wanted and it is not there.
@@ -237,11 +245,21 @@ pub(super) struct Link {
     pub(super) is_down: watch::Receiver<bool>,
     /// The last error that the server reported.
     said: Arc<Mutex<Option<String>>>,
+    /// Nothing is known to keep documents from being delivered.
+    good: Arc<AtomicBool>,
 }
 
 impl Link {
     pub(super) fn is_up(&self) -> bool {
         !*self.is_down.borrow() && self.client.connection_state() == State::Connected
+    }
+
+    pub(super) fn is_known_good(&self) -> bool {
+        self.good.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_good(&self) {
+        self.good.store(true, Ordering::Relaxed);
     }
 
     /// The last error that the server reported, if it did; only once.

@@ -8,14 +8,14 @@ use async_nats::jetstream::{
     message::PublishMessage,
 };
 
-use super::{connection::Link, subject::Subjects};
+use super::{connection::Link, stream::OFF, subject::Subjects};
 use crate::storage::DocumentRow;
 
 /// What became of a document.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The stream has it.
-    Stored,
+    /// The stream has it; at this place, if it says so.
+    Stored(Option<u64>),
     /// No stream will ever take it.
     Refused(String),
     /// It is to be sent again.
@@ -27,7 +27,7 @@ pub(super) async fn all(
     mut link: Link,
     subjects: &Subjects,
     timeout: Duration,
-    documents: &[DocumentRow],
+    documents: impl IntoIterator<Item = &DocumentRow>,
 ) -> Vec<Outcome> {
     let mut sent = Vec::new();
     for document in documents {
@@ -70,7 +70,7 @@ async fn acknowledged(
     };
     match result {
         // One that the stream had already is there once.
-        Ok(_) => Outcome::Stored,
+        Ok(acknowledged) => Outcome::Stored(Some(acknowledged.sequence)),
         Err(error) => match (outcome(&error, subject, timeout), link.take_said()) {
             // A server says on its own, not in an answer, that something is forbidden.
             (Outcome::Failed(reason), Some(said)) => {
@@ -97,7 +97,8 @@ fn outcome(error: &PublishError, subject: &str, timeout: Duration) -> Outcome {
         }
         (_, Some(answer)) => Outcome::Failed(format!("the stream of {subject} takes no message: {answer}")),
         (PublishErrorKind::StreamNotFound, _) => Outcome::Failed(format!(
-            "no stream takes {subject}; make one for smb-sensor.>, or have the sensor make it with `create_stream = true`"
+            "no stream takes {subject}; make one for smb-sensor.>, or have the sensor make it with `create_stream = true`. \
+             If there is one: {OFF}"
         )),
         (PublishErrorKind::TimedOut, _) => {
             Outcome::Failed(format!("no acknowledgement within {} s", timeout.as_secs()))

@@ -9,9 +9,7 @@ use std::{
 
 use async_nats::jetstream::{
     Context,
-    context::GetStreamErrorKind,
     kv::{self, EntryErrorKind, Store},
-    stream::{Config, DiscardPolicy},
 };
 use futures_util::TryStreamExt as _;
 use tokio::{
@@ -20,14 +18,11 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::connection::Connector;
+use super::{bucket::Bucket, connection::Connector};
 use crate::durable;
 
 /// Name of the file in the state directory: a list of texts in JSON.
 const FILE: &str = "fleet-exemptions.json";
-
-/// The bucket.
-const BUCKET: &str = "smb-sensor-exemptions";
 
 /// Most bytes of an entry.
 const MAX_ENTRY: usize = 16 << 10;
@@ -35,8 +30,17 @@ const MAX_ENTRY: usize = 16 << 10;
 /// Most entries.
 const MAX_ENTRIES: usize = 10_000;
 
-/// Values of an entry that are kept: who changed it, and when.
-const HISTORY: i64 = 10;
+/// The bucket.
+const BUCKET: Bucket = Bucket {
+    name: "smb-sensor-exemptions",
+    description: "Exemptions that sensors of smb-sensor share",
+    // Who changed an entry, and when.
+    history: 10,
+    max_value: MAX_ENTRY as i32,
+    max_bytes: None,
+    max_age: None,
+    any_member_answers: true,
+};
 
 /// Time for all of them to be read.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -102,7 +106,7 @@ impl Follower {
     /// Takes over what the bucket has, if that changed since `seen`.
     async fn look(&self, seen: &mut Option<u64>) -> Result<(), String> {
         let link = self.connector.link().await?;
-        let Some(bucket) = bucket(&link.jetstream).await? else { return Ok(()) };
+        let Some(bucket) = BUCKET.find(&link.jetstream).await? else { return Ok(()) };
         let sequence = bucket.stream.cached_info().state.last_sequence;
         if *seen == Some(sequence) {
             return Ok(());
@@ -126,20 +130,6 @@ impl Follower {
     }
 }
 
-/// The bucket; `None` if there is none.
-///
-/// # Errors
-/// If that cannot be found out.
-async fn bucket(jetstream: &Context) -> Result<Option<Store>, String> {
-    match jetstream.get_stream(format!("KV_{BUCKET}")).await {
-        Err(error) if matches!(error.kind(), GetStreamErrorKind::JetStream(said) if said.code() == 404) => {
-            return Ok(None);
-        }
-        found => found.map_err(|error| error.to_string())?,
-    };
-    jetstream.get_key_value(BUCKET).await.map(Some).map_err(|error| error.to_string())
-}
-
 /// The keys and the entries of the bucket, in the order of the keys.
 async fn entries(bucket: &Store) -> Result<Vec<(String, String)>, String> {
     let keys = bucket.keys().await.map_err(|error| error.to_string())?;
@@ -149,7 +139,7 @@ async fn entries(bucket: &Store) -> Result<Vec<(String, String)>, String> {
     for key in keys.into_iter().take(MAX_ENTRIES) {
         let value = match bucket.get(key.as_str()).await {
             Err(error) if error.kind() == EntryErrorKind::InvalidKey => {
-                warn!("{key:?} in the bucket {BUCKET} is no valid key and is passed over: delete it");
+                warn!("{key:?} in the bucket {} is no valid key and is passed over: delete it", BUCKET.name);
                 continue;
             }
             read => read.map_err(|error| error.to_string())?,
@@ -179,7 +169,7 @@ impl SharedExemptions {
     /// # Errors
     /// If they cannot be read.
     pub async fn all(&self) -> Result<Vec<(String, String)>, String> {
-        match bucket(&self.0).await? {
+        match BUCKET.find(&self.0).await? {
             Some(bucket) => entries(&bucket).await,
             None => Ok(vec![]),
         }
@@ -191,25 +181,7 @@ impl SharedExemptions {
     /// # Errors
     /// If there is one already, or it cannot be written.
     pub async fn add(&self, key: &str, entry: String, replicas: usize) -> Result<(), String> {
-        if bucket(&self.0).await?.is_none() {
-            // What makes a stream a bucket; the client's own function cannot read what servers before 2.10 say of an account.
-            let config = Config {
-                name: format!("KV_{BUCKET}"),
-                description: Some("Exemptions that sensors of smb-sensor share".to_owned()),
-                subjects: vec![format!("$KV.{BUCKET}.>")],
-                max_messages_per_subject: HISTORY,
-                max_message_size: MAX_ENTRY as i32,
-                max_bytes: -1,
-                discard: DiscardPolicy::New,
-                num_replicas: replicas,
-                allow_rollup: true,
-                deny_delete: true,
-                allow_direct: true,
-                ..Config::default()
-            };
-            self.0.create_stream(config).await.map_err(|error| error.to_string())?;
-        }
-        let bucket = bucket(&self.0).await?.ok_or("the bucket of exemptions is gone")?;
+        let bucket = BUCKET.find_or_make(&self.0, replicas).await?;
         bucket.create(key, entry.into()).await.map(|_| ()).map_err(|error| match error.kind() {
             kv::CreateErrorKind::AlreadyExists => {
                 "there is an exemption of this name already; remove it first, or give this one another name with --id".to_owned()
@@ -224,7 +196,7 @@ impl SharedExemptions {
     /// If there is none, or it cannot be removed.
     pub async fn remove(&self, key: &str) -> Result<(), String> {
         let missing = || "there is no such exemption; `smb-sensor fleet exempt list` lists them".to_owned();
-        let bucket = bucket(&self.0).await?.ok_or_else(missing)?;
+        let bucket = BUCKET.find(&self.0).await?.ok_or_else(missing)?;
         bucket.get(key).await.map_err(|error| error.to_string())?.ok_or_else(missing)?;
         bucket.delete(key).await.map_err(|error| error.to_string())
     }

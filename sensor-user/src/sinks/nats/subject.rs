@@ -35,6 +35,11 @@ impl Subjects {
         format!("{PREFIX}.{}.{}.{kind}", self.site, self.sensor)
     }
 
+    /// All subjects of this sensor.
+    pub(super) fn own(&self) -> String {
+        format!("{PREFIX}.{}.{}.*", self.site, self.sensor)
+    }
+
     /// The subject of its health.
     pub(super) fn health(&self) -> String {
         format!("{PREFIX}.{}.{}.health", self.site, self.sensor)
@@ -43,6 +48,11 @@ impl Subjects {
     /// The site.
     pub(super) fn site(&self) -> &str {
         &self.site
+    }
+
+    /// The name of the sensor at its site.
+    pub(super) fn name(&self) -> &str {
+        &self.sensor
     }
 
     /// The name of the sensor, for the server's list of connections.

@@ -6,6 +6,7 @@ pub(crate) mod latency;
 pub(crate) mod live;
 pub(crate) mod lookup;
 pub(crate) mod outputs;
+pub(crate) mod page;
 pub(crate) mod quic;
 pub(crate) mod replay;
 pub(crate) mod ring;

@@ -15,6 +15,7 @@ use sensor_core::level::Severity;
 use sensor_lab::{Namespace, NatsServer, Need, missing_for};
 use sensor_user::{
     runtime::Supervisor,
+    shared_terms,
     sinks::{
         Body, Destination, FileOptions, NatsOptions, OtlpOptions, OutputOptions, Sinks, StreamOptions,
         Subjects, Surroundings, SyslogOptions, TlsOptions, Transport, WebhookOptions, WebhookUrl,
@@ -126,6 +127,7 @@ fn outputs(
                 timeout,
                 health: None,
                 exemptions: false,
+                terms: false,
             }),
         ),
         output(
@@ -182,6 +184,7 @@ impl Stage {
             store: handle.clone(),
             health: Arc::default(),
             changed: Arc::default(),
+            terms: shared_terms::channel(Duration::ZERO).1,
             spawner: supervisor.spawner(),
         })?;
         sinks.start_all(outputs)?;

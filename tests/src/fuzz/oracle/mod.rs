@@ -10,14 +10,22 @@ mod places;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashSet, net::SocketAddr};
+use std::{
+    collections::HashSet,
+    net::{IpAddr, SocketAddr},
+};
+
+use ipnet::IpNet;
 
 use sensor_common::{
     counter::Counter,
     headers::Link,
     slot::{Side, TCP, tcp},
 };
-use sensor_user::config::{Config, Service, ServicePorts};
+use sensor_user::{
+    config::{Config, Service, ServicePorts},
+    response::Target,
+};
 
 pub(super) use self::places::embedded;
 use self::{
@@ -45,6 +53,8 @@ pub enum Opinion {
     Passed(Counter),
     /// It is accounted to this flow.
     Kept(Account),
+    /// It is dropped out of this connection.
+    Cut(Account),
 }
 
 /// The change of a flow by a packet.
@@ -79,20 +89,22 @@ pub struct Oracle {
     exempt: Exempt,
     tunnels: bool,
     enforcing: bool,
+    blocked: Vec<Target>,
     /// TCP ports on which SMB or WebDAV was recognised: whether their packets count depends on flows.
     suspected: HashSet<u16>,
 }
 
 impl Oracle {
-    /// An oracle for a configuration.
+    /// An oracle for a configuration and these blocks.
     #[must_use]
-    pub fn new(config: &Config, enforcing: bool) -> Self {
+    pub fn new(config: &Config, enforcing: bool, blocked: &[Target]) -> Self {
         Self {
             services: config.services.clone(),
             places: Places::new(config),
             exempt: Exempt::new(config),
             tunnels: config.kernel.tunnels,
             enforcing,
+            blocked: blocked.to_vec(),
             suspected: HashSet::new(),
         }
     }
@@ -167,7 +179,37 @@ impl Oracle {
         };
         let tcp = packet.transport == Transport::Tcp;
         let covered = self.exempt.request(source, destination);
-        Opinion::Kept(Account { dropped: self.enforcing && tcp && asks && forbidden && !covered, ..account })
+        if self.enforcing && tcp && asks && forbidden && !covered {
+            return Opinion::Kept(Account { dropped: true, ..account });
+        }
+        self.if_not_blocked(account, (source, destination), client_and_server)
+    }
+
+    /// What becomes of a packet that is kept unless a block concerns it. If the client is not known, either end may be it.
+    fn if_not_blocked(
+        &self,
+        account: Account,
+        (source, destination): (IpAddr, IpAddr),
+        roles: Option<(IpAddr, IpAddr)>,
+    ) -> Opinion {
+        let is_exempt = match roles {
+            Some((client, server)) => self.exempt.request(client, server),
+            None => self.exempt.request(source, destination) || self.exempt.request(destination, source),
+        };
+        let among = |net: IpNet, address| Places::among(&[net], address);
+        let concerns = |target: &Target| match *target {
+            Target::Network(net) => among(net, source) || among(net, destination),
+            Target::Pair(host, net) => {
+                let is = |one, other| among(host.into(), one) && among(net, other);
+                is(source, destination) || is(destination, source)
+            }
+        };
+        if is_exempt || !self.blocked.iter().any(concerns) {
+            return Opinion::Kept(account);
+        }
+        let within = account.transport == TCP
+            && account.tcp_flags & (tcp::SYN | tcp::ACK | tcp::RST | tcp::FIN) != tcp::SYN;
+        if within { Opinion::Cut(account) } else { Opinion::Kept(Account { dropped: true, ..account }) }
     }
 
     /// A TCP packet on ports that nothing is known of.
@@ -183,27 +225,31 @@ impl Oracle {
             [0x81, ..] => Opinion::Unsure("a session request"),
             // MS-CIFS 2.2.3.1, MS-SMB2 2.2.1, 2.2.41 and 2.2.42, each behind the header of a session message.
             [0, _, _, _, 0xFC..=0xFF, b'S', b'M', b'B'] if smb_header(segment.payload) => {
-                let touched = |end: SocketAddr| self.exempt.client(end.ip()) || self.exempt.server(end.ip());
-                if touched(packet.source) || touched(packet.destination) {
+                let (source, destination) = (packet.source.ip(), packet.destination.ip());
+                let touched = |end: IpAddr| self.exempt.client(end) || self.exempt.server(end);
+                let paired =
+                    self.exempt.request(source, destination) != self.exempt.request(destination, source);
+                if touched(source) || touched(destination) || paired && !self.blocked.is_empty() {
                     return Opinion::Unsure("who is exempt by what is said");
                 }
-                self.if_it_crosses(packet)
+                self.if_it_crosses(packet, None)
             }
             // RFC 9110 9.3.7, RFC 4918 9.1: requests, so the sender is the client.
             b"OPTIONS " | b"PROPFIND" => {
                 if self.exempt.client(packet.source.ip()) || self.exempt.server(packet.destination.ip()) {
                     return Opinion::Foreign;
                 }
-                self.if_it_crosses(packet)
+                self.if_it_crosses(packet, Some((packet.source.ip(), packet.destination.ip())))
             }
             _ => Opinion::Foreign,
         }
     }
 
-    /// A packet that is kept for its content if it crosses the border.
-    fn if_it_crosses(&self, packet: &Packet<'_>) -> Opinion {
+    /// A packet that is kept for its content if it crosses the border, or cut out of its connection.
+    fn if_it_crosses(&self, packet: &Packet<'_>, roles: Option<(IpAddr, IpAddr)>) -> Opinion {
+        let ends = (packet.source.ip(), packet.destination.ip());
         let account = self.crossing(packet).ok().and_then(|side| account(packet, side));
-        account.map_or(Opinion::Foreign, Opinion::Kept)
+        account.map_or(Opinion::Foreign, |account| self.if_not_blocked(account, ends, roles))
     }
 
     /// The sender of a packet that crosses the border, or how another packet is counted.

@@ -3,7 +3,7 @@ use crate::{Frame, QINQ, VLAN, extension::DESTINATION_OPTIONS, fuzz::options::Op
 
 fn judge(frame: &Frame) -> Opinion {
     let options: Options = "any-port enforcing slots=1".parse().unwrap();
-    Oracle::new(&options.setup().unwrap().config, true).judge(&frame.build(), Link::Ethernet)
+    Oracle::new(&options.setup().unwrap().config, true, &[]).judge(&frame.build(), Link::Ethernet)
 }
 
 fn kept(frame: &Frame) -> Account {
@@ -21,6 +21,18 @@ fn syn_to_the_internet_is_counted_for_the_inside_and_dropped() {
     assert_eq!((account.vlan, account.dropped), (Some(5), true));
     assert!(!kept(&Frame::tcp("10.0.0.2:50000", "8.8.4.4:135")).dropped);
     assert!(kept(&Frame::tcp("8.8.4.4:50000", "20.20.0.1:135")).dropped);
+}
+
+#[test]
+fn block_cuts_connections_and_drops_what_opens_one() {
+    let options: Options = "blocking slots=1".parse().unwrap();
+    let oracle = Oracle::new(&options.setup().unwrap().config, false, &options.blocked().unwrap());
+    let judge = |frame: &Frame| oracle.judge(&frame.build(), Link::Ethernet);
+    let syn = Frame::tcp("10.0.0.1:50000", "8.8.8.8:445");
+    assert!(matches!(judge(&syn), Opinion::Kept(account) if account.dropped));
+    assert!(matches!(judge(&syn.flags(tcp::ACK)), Opinion::Cut(_)));
+    let other = Frame::tcp("10.0.0.1:50000", "8.8.8.9:445");
+    assert!(matches!(judge(&other), Opinion::Kept(account) if !account.dropped));
 }
 
 #[test]
@@ -60,7 +72,7 @@ fn smb_is_recognised_by_its_first_bytes_until_its_port_is_marked() {
     assert_eq!(judge(&elsewhere), Opinion::Foreign);
     assert_eq!(kept(&elsewhere.clone().payload(&message)).payload, 68);
     let options: Options = "any-port slots=1".parse().unwrap();
-    let mut oracle = Oracle::new(&options.setup().unwrap().config, false);
+    let mut oracle = Oracle::new(&options.setup().unwrap().config, false, &[]);
     oracle.kept(TCP, [50_000, 4445]);
     assert!(matches!(oracle.judge(&elsewhere.build(), Link::Ethernet), Opinion::Unsure(_)));
 }

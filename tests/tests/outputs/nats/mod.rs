@@ -1,5 +1,6 @@
 //! A real nats-server as the destination.
 
+mod credentials;
 mod login;
 mod stream;
 

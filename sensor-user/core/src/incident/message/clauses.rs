@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     address::Direction,
+    asset::AssetRole,
     incident::{
         Credential, CredentialMethod, Incident, LogonOutcome,
         phrase::{clean, clock, several, since},
@@ -52,6 +53,7 @@ pub(super) fn clauses(incident: &Incident, says_volume: bool) -> Vec<String> {
     if incident.one_sided {
         clauses.push("packets of one direction alone were seen".to_owned());
     }
+    clauses.extend(role(incident));
     if let Some(hit) = incident.threats.first() {
         let (list, prefix) = (clean(&hit.list), clean(&hit.prefix));
         clauses.push(format!("the external host is on the threat list {list} ({prefix})"));
@@ -133,6 +135,18 @@ const fn better(one: Option<LogonOutcome>, other: Option<LogonOutcome>) -> Optio
         (Some(Refused), _) | (_, Some(Refused)) => Some(Refused),
         (None, None) => None,
     }
+}
+
+/// What the inventory says that the internal host is for, where that changes how its incidents are judged.
+fn role(incident: &Incident) -> Option<String> {
+    let asset = incident.internal.asset.as_ref()?;
+    let is = match asset.role.as_ref()? {
+        AssetRole::FileServer => "a file server",
+        AssetRole::Backup => "a backup host",
+        AssetRole::Scanner => "a scanner",
+        AssetRole::Other(_) => return None,
+    };
+    Some(format!("the inventory lists {} as {is}", clean(&asset.name)))
 }
 
 /// How many connections, since when and how often.

@@ -205,7 +205,7 @@ pub(super) fn session(incident: &Incident) -> Option<Headline> {
             format!("anonymous session; {path}{encrypted}"),
         ),
         (Some(path), false) => Headline::new(
-            format!("{client} connected {}{encrypted}", located(&path, &server)),
+            format!("{client} connected {}{encrypted}", located(&path, incident.server())),
             format!("{path} connected{encrypted}"),
         ),
         (None, true) => Headline::new(

@@ -1,6 +1,7 @@
 use super::{sentence, summary};
 use crate::{
     address::Direction,
+    asset::Asset,
     incident::{CredentialMethod, Incident, LogonOutcome, Share, ShareKind, fixtures::*},
     level::EvidenceLevel,
     service::Service,
@@ -36,6 +37,21 @@ fn leak_names_credential_destination_and_outcome() {
     let mut unanswered = leak_refused();
     unanswered.credentials[0].outcome = None;
     assert_eq!(sentence(&unanswered), r"10.0.0.2 gave an NTLMv2 credential of CORP\ann to 8.8.4.4");
+}
+
+#[test]
+fn names_a_host_of_the_inventory_and_its_role() {
+    assert_lines(
+        &backup_of_inventory(),
+        r"10.0.0.2 (bk01) sent 12.3 MiB to \\8.8.4.4\drop (encrypted) in 4 min; the inventory lists bk01 as a backup host",
+        r"12.3 MiB left for \\8.8.4.4\drop (encrypted)",
+    );
+    let mut read = guessing_succeeded();
+    read.techniques.remove("T1110.001");
+    read.techniques.insert("T1048".into(), String::new());
+    read.internal.asset = Some(Asset { name: "fs01".into(), owner: None, role: None });
+    let sentence = sentence(&read);
+    assert!(sentence.contains(r"from \\10.0.1.2\data as"), "a path names its server by address: {sentence}");
 }
 
 #[test]

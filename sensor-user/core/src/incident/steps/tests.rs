@@ -52,6 +52,19 @@ fn accepted_logon_concerns_the_account_and_written_files() {
 }
 
 #[test]
+fn role_of_the_host_says_whom_to_ask() {
+    let mut backup = fixtures::backup_of_inventory();
+    assert_says(&backup, &["Ask Ann Example whether backups of 10.0.0.2 (bk01) go to 8.8.4.4."]);
+    assert!(steps(&backup, true).benign.contains("--source 10.0.0.2 "), "a command has the address alone");
+    let asset = backup.internal.asset.as_mut().unwrap();
+    (asset.owner, asset.role) = (None, Some(AssetRole::FileServer));
+    assert_says(
+        &backup,
+        &["Ask whoever runs 10.0.0.2 (bk01) why a file server opens connections to 8.8.4.4"],
+    );
+}
+
+#[test]
 fn scan_concerns_the_firewall_and_open_ports() {
     assert_says(&fixtures::sweep(), &["Isolate 10.0.0.31", "Find the program on 10.0.0.31"]);
     let mut inbound = fixtures::sweep();

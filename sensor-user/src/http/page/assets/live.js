@@ -5,10 +5,15 @@ const main = document.getElementById("main");
 const state = document.getElementById("live-state");
 let busy = false;
 
-// Whoever reads with a selection, types, or has a link in focus is not disturbed.
+// Whoever reads with a selection, has typed something, or has a link in focus is not disturbed.
+function isTypedInto(input) {
+  return input.value !== input.defaultValue;
+}
+
 function isInUse() {
   const active = document.activeElement;
   const selection = document.getSelection();
+  if ([...main.querySelectorAll("input")].some(isTypedInto)) return true;
   return document.hidden || (active !== main && main.contains(active)) || (selection && !selection.isCollapsed);
 }
 

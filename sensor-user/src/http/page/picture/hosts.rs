@@ -85,7 +85,7 @@ impl Hosts {
 /// Adds the hosts of a side from `y` on; gives where they end.
 fn side(party: &Party, side: &'static str, mut y: usize, hosts: &mut Vec<Host>) -> usize {
     let mut put = |full: String, y: usize| hosts.push(Host { y, text: cut(&full, ROOM), full, side });
-    let name = party.name.as_deref().filter(|_| party.only_address().is_some());
+    let name = party.best_name().filter(|_| party.only_address().is_some());
     let named = |address: &dyn std::fmt::Display| match name {
         Some(name) => format!("{address}  {}", shown(name.as_bytes())),
         None => address.to_string(),

@@ -1,0 +1,219 @@
+//! New destinations, with other sensors to ask.
+
+use sensor_common::slot::{RecordKind, mark, tcp};
+use sensor_dissect::FingerprintKey;
+
+use super::*;
+use crate::{
+    core::{Input, Start},
+    exempt::Exemption,
+    process::NoProcesses,
+    profile,
+    record::{Counts, Observation, fixtures::observed},
+    rules::limits::Limits,
+    service::ServicePorts,
+    settings::Settings,
+    terms::KnownTerms,
+    time::{Moment, TickClock},
+};
+
+const ATTEMPT: [u8; 2] = [tcp::SYN, 0];
+const OPEN: [u8; 2] = [tcp::SYN | tcp::ACK; 2];
+
+/// Time for an attempt to be answered.
+const SETTLED: i64 = 3;
+
+fn at(seconds: i64) -> Moment {
+    Moment { at: Timestamp::from_unix_seconds(seconds), ticks: (seconds * 250) as u32 }
+}
+
+fn settings(shared_terms: bool) -> Settings {
+    let rulebook = profile::Settings::default();
+    Settings {
+        profile: ProfileName::Sensor,
+        rulebook,
+        watched: ServicePorts::default(),
+        assets: std::sync::Arc::default(),
+        exemptions: Vec::<Exemption>::new(),
+        threats: std::sync::Arc::default(),
+        limits: Limits::default(),
+        attempt_settle: Duration::from_secs(SETTLED as u64),
+        flow_idle: Duration::from_secs(1_800),
+        flow_capacity: 1_024,
+        incident_idle: Duration::from_secs(3_600),
+        flow_summaries: false,
+        shared_terms,
+        recording: false,
+    }
+}
+
+/// A core, and what it said.
+struct Sensor {
+    core: Core,
+    events: Vec<Event>,
+}
+
+impl Sensor {
+    fn new(shared_terms: bool) -> Self {
+        let settings = settings(shared_terms);
+        let start = Start {
+            terms: KnownTerms::in_memory(&settings.rulebook.windows),
+            settings,
+            clock: TickClock::with_tick(4_000_000),
+            fingerprint_key: FingerprintKey::new([1; 32]),
+            incidents: vec![],
+            connections: vec![],
+        };
+        Self { core: Core::new(start, Box::new(NoProcesses)), events: vec![] }
+    }
+
+    fn step(&mut self, input: Input<'_>, now: Moment) {
+        self.core.step(input, now, &mut self.events);
+    }
+
+    /// A connection of an internal host began now.
+    fn begins(&mut self, local: &str, remote: &str, tcp_flags: [u8; 2], now: Moment) {
+        let packets = if tcp_flags == ATTEMPT { [1, 0] } else { [4, 4] };
+        let mut seen = Observation {
+            marks: mark::FIRST_FROM_LOCAL | mark::OPENED_BY_SYN,
+            tcp_flags,
+            counts: Counts { packets, bytes: packets.map(|n| n * 60), ..Counts::default() },
+            first: now.ticks,
+            last: now.ticks,
+            ..observed(remote)
+        };
+        seen.id.tuple.local = local.parse().unwrap();
+        self.core.observe(Some(RecordKind::Opened), &seen, now);
+        self.core.settle_changes(now.at, &mut self.events);
+    }
+
+    /// What it asked and told others since this was last called.
+    fn requests(&mut self) -> Vec<TermRequest> {
+        let request = |event: &Event| if let Event::Term(request) = event { Some(*request) } else { None };
+        let requests = self.events.iter().filter_map(request).collect();
+        self.events.retain(|event| !matches!(event, Event::Term(_)));
+        requests
+    }
+
+    /// Incidents that have been said to have a rare destination.
+    fn rare(&self) -> usize {
+        let rare = self.events.iter().filter_map(|event| match event {
+            Event::Incident(event) => {
+                event.incident.findings.contains_key(RARE_DESTINATION).then_some(event.incident.id)
+            }
+            _ => None,
+        });
+        rare.collect::<std::collections::BTreeSet<_>>().len()
+    }
+}
+
+fn server() -> IpAddr {
+    "8.8.4.4".parse().unwrap()
+}
+
+/// A sensor that has asked about a completed connection.
+fn asking() -> Sensor {
+    let mut sensor = Sensor::new(true);
+    sensor.begins("10.0.0.2:50000", "8.8.4.4:445", OPEN, at(1));
+    sensor.step(Input::Tick, at(1 + SETTLED));
+    assert_eq!(sensor.requests(), [TermRequest::Claim(server())]);
+    assert!(!sensor.events.is_empty(), "its other findings do not wait");
+    assert_eq!(sensor.rare(), 0);
+    sensor
+}
+
+#[test]
+fn destination_that_nobody_knows_is_rare_once() {
+    let mut sensor = asking();
+    sensor.begins("10.0.0.3:50000", "8.8.4.4:445", OPEN, at(1));
+    sensor.step(Input::Tick, at(2 + SETTLED));
+    assert_eq!((sensor.requests(), sensor.rare()), (vec![], 0), "one question for both");
+    sensor.step(Input::Term(TermAnswer::New(server())), at(2 + SETTLED));
+    sensor.step(Input::Term(TermAnswer::Kept(server())), at(2 + SETTLED));
+    sensor.step(Input::Tick, at(10));
+    assert_eq!(sensor.rare(), 1);
+    sensor.step(Input::Term(TermAnswer::New(server())), at(11));
+    sensor.begins("10.0.0.4:50000", "8.8.4.4:445", OPEN, at(12));
+    sensor.step(Input::Tick, at(20));
+    assert_eq!((sensor.requests(), sensor.rare(), sensor.core.counts().decided_alone), (vec![], 1, 0));
+}
+
+#[test]
+fn destination_that_another_sensor_knows_is_not_rare() {
+    let mut sensor = asking();
+    sensor.step(Input::Term(TermAnswer::Known(server())), at(2 + SETTLED));
+    sensor.begins("10.0.0.3:50000", "8.8.4.4:445", OPEN, at(6));
+    sensor.step(Input::Tick, at(20));
+    assert_eq!(sensor.rare(), 0);
+    assert_eq!(sensor.requests(), [TermRequest::Keep(server())], "the others hear that it is in use here");
+}
+
+#[test]
+fn sensor_without_an_answer_decides_alone_and_tells_the_others_later() {
+    let mut sensor = asking();
+    sensor.step(Input::Tick, at(3 + SETTLED));
+    assert_eq!(sensor.rare(), 0, "there is still time");
+    sensor.step(Input::Tick, at(4 + SETTLED));
+    sensor.step(Input::Tick, at(8 + SETTLED));
+    assert_eq!((sensor.rare(), sensor.core.counts().decided_alone), (1, 1));
+    assert_eq!(sensor.requests(), [TermRequest::Keep(server())]);
+    // It comes too late.
+    sensor.step(Input::Term(TermAnswer::Known(server())), at(9 + SETTLED));
+    sensor.step(Input::Tick, at(100));
+    assert_eq!(sensor.requests(), [TermRequest::Keep(server())], "nobody has confirmed it");
+    sensor.step(Input::Term(TermAnswer::Kept(server())), at(101));
+    sensor.step(Input::Tick, at(200));
+    assert_eq!((sensor.requests(), sensor.rare()), (vec![], 1));
+}
+
+#[test]
+fn sensor_that_can_ask_nobody_decides_at_once() {
+    let mut sensor = asking();
+    sensor.step(Input::Term(TermAnswer::Unanswered(server())), at(1 + SETTLED));
+    sensor.step(Input::Tick, at(3 + SETTLED));
+    assert_eq!((sensor.rare(), sensor.core.counts().decided_alone), (1, 1));
+}
+
+#[test]
+fn attempt_asks_and_makes_nothing_known() {
+    let mut sensor = Sensor::new(true);
+    for (number, answer, rare) in [(0, TermAnswer::New(server()), 1), (20, TermAnswer::Known(server()), 1)] {
+        let local = format!("10.0.0.{}:50000", 2 + number);
+        sensor.begins(&local, "8.8.4.4:445", ATTEMPT, at(1 + number));
+        sensor.step(Input::Tick, at(1 + number + SETTLED));
+        assert_eq!(sensor.requests(), [TermRequest::Look(server())]);
+        sensor.step(Input::Term(answer), at(2 + number + SETTLED));
+        sensor.step(Input::Tick, at(10 + number));
+        assert_eq!((sensor.requests(), sensor.rare()), (vec![], rare));
+    }
+}
+
+#[test]
+fn run_ends_with_a_decision() {
+    let mut sensor = asking();
+    sensor.step(Input::End { kept: true }, at(5));
+    assert_eq!(sensor.rare(), 1);
+}
+
+#[test]
+fn what_waits_is_bounded() {
+    let mut sensor = Sensor::new(true);
+    for number in 0..300 {
+        let remote = format!("8.8.{}.{}:445", number / 256, number % 256);
+        sensor.begins(&format!("10.0.{}.{}:50000", number / 256, number % 256), &remote, ATTEMPT, at(1));
+    }
+    sensor.step(Input::Tick, at(1 + SETTLED));
+    assert_eq!(sensor.requests().len(), MAX_WAITING);
+    assert_eq!(sensor.core.counts().decided_alone, 300 - MAX_WAITING as u64);
+    sensor.step(Input::Tick, at(1 + 2 * SETTLED));
+    assert_eq!((sensor.core.asked.waiting, sensor.core.asked.pending.len()), (0, 0));
+}
+
+#[test]
+fn nobody_is_asked_unless_terms_are_shared() {
+    let mut sensor = Sensor::new(false);
+    sensor.begins("10.0.0.2:50000", "8.8.4.4:445", OPEN, at(1));
+    sensor.step(Input::Tick, at(1 + SETTLED));
+    sensor.step(Input::Tick, at(10));
+    assert_eq!((sensor.requests(), sensor.rare()), (vec![], 1));
+}

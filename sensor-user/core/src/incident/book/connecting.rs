@@ -1,0 +1,96 @@
+//! Connecting incidents with others, and what is said of campaigns.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::Book;
+use crate::{
+    incident::{
+        CampaignAction, CampaignSummary, Incident, IncidentId, IncidentOutput, RelationKind, StoredIncident,
+        campaigns::Extent,
+    },
+    level::Severity,
+    time::Timestamp,
+};
+
+impl Book {
+    /// Connects an incident with those that have something in common with it.
+    pub(super) fn relate(&mut self, id: IncidentId, now: Timestamp) {
+        let Some(stored) = self.incidents.get(&id) else { return };
+        for (other, kind) in self.relations.note(&stored.incident) {
+            self.connect((other, id), kind, now);
+        }
+    }
+
+    fn connect(&mut self, (earlier, later): (IncidentId, IncidentId), kind: RelationKind, now: Timestamp) {
+        if let Some(stored) = self.incidents.get_mut(&later) {
+            stored.incident.related.add(earlier, kind);
+        }
+        if let Some(stored) = self.incidents.get_mut(&earlier) {
+            let related = &mut stored.incident.related;
+            // The first one is worth an update; the others are in the next document, so that a wave causes few.
+            let is_first = related.incidents.is_empty();
+            if related.add(later, kind) {
+                stored.pending |= is_first;
+                self.changed.insert(earlier);
+            }
+        }
+        for (member, campaign) in self.campaigns.connect((earlier, later), kind, now) {
+            self.put_in(member, campaign);
+        }
+    }
+
+    fn put_in(&mut self, member: IncidentId, campaign: IncidentId) {
+        if let Some(stored) = self.incidents.get_mut(&member) {
+            stored.incident.related.campaign = Some(campaign);
+            self.changed.insert(member);
+        }
+    }
+
+    /// Connects incidents of an earlier run again. What is known of them is not written again.
+    pub(super) fn restore_campaigns(&mut self) {
+        let mut order: Vec<_> =
+            self.incidents.values().map(|stored| (stored.incident.opened, stored.incident.id)).collect();
+        order.sort_unstable();
+        for (_, id) in &order {
+            if let Some(stored) = self.incidents.get(id)
+                && let Some(campaign) = stored.incident.related.campaign
+            {
+                self.campaigns.restore(*id, campaign, stored.incident.severity);
+            }
+        }
+        for (opened, id) in order {
+            let found = self.incidents.get(&id).map(|stored| self.relations.note(&stored.incident));
+            for (other, kind) in found.unwrap_or_default() {
+                let _ = self.campaigns.connect((other, id), kind, opened);
+            }
+        }
+    }
+
+    /// Writes campaigns of which something is to be said.
+    pub(super) fn write_campaigns(&mut self, now: Timestamp, is_end: bool, out: &mut Vec<IncidentOutput>) {
+        let incidents = &self.incidents;
+        let due = self.campaigns.due(now, is_end, |members| extent(incidents, members));
+        for due in due {
+            if due.action == CampaignAction::Opened {
+                due.members.iter().for_each(|member| self.put_in(*member, due.id));
+            }
+            let mut members: Vec<_> = of(&self.incidents, &due.members).collect();
+            members.sort_by_key(|one| (one.opened, one.id));
+            let summary = CampaignSummary::of(&due, &members, now);
+            out.extend(summary.map(|summary| IncidentOutput::Campaign(Box::new(summary))));
+        }
+    }
+}
+
+fn of<'a>(
+    incidents: &'a HashMap<IncidentId, StoredIncident>,
+    members: &'a BTreeSet<IncidentId>,
+) -> impl Iterator<Item = &'a Incident> {
+    members.iter().filter_map(|id| incidents.get(id)).map(|stored| &stored.incident)
+}
+
+fn extent(incidents: &HashMap<IncidentId, StoredIncident>, members: &BTreeSet<IncidentId>) -> Extent {
+    let hosts: BTreeSet<_> = of(incidents, members).flat_map(|one| &one.internal.addresses).collect();
+    let severity = of(incidents, members).map(|one| one.severity).max().unwrap_or(Severity::Low);
+    Extent { hosts: hosts.len(), severity }
+}

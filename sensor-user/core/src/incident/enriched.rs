@@ -1,0 +1,60 @@
+//! What was found about the hosts of an incident, outside the core.
+
+use super::{Incident, IncidentId};
+use crate::enrichment::Enrichment;
+
+/// What was found about the hosts of an incident.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Enriched {
+    /// The incident.
+    pub incident: IncidentId,
+    /// Its internal host.
+    pub internal: Enrichment,
+    /// Its external host.
+    pub external: Enrichment,
+}
+
+impl Enriched {
+    /// Adds it to an incident. Tells whether that changed anything.
+    pub fn apply(&self, incident: &mut Incident) -> bool {
+        let mut changed = false;
+        for (party, new) in
+            [(&mut incident.internal, &self.internal), (&mut incident.external, &self.external)]
+        {
+            // What is known of one host says nothing of many.
+            changed |= party.only_address().is_some() && party.enrichment.absorb(new);
+        }
+        changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::incident::fixtures;
+
+    #[test]
+    fn later_answer_adds_and_forgets_nothing() {
+        let mut leak = fixtures::leak_accepted();
+        let of = |mac: Option<&str>, name: Option<&str>| Enriched {
+            incident: leak.id,
+            internal: Enrichment {
+                mac: mac.map(Into::into),
+                lease_name: name.map(Into::into),
+                ..Enrichment::default()
+            },
+            external: Enrichment::default(),
+        };
+        let (first, second) = (of(Some("00-00-5E-00-53-01"), None), of(None, Some("pc-ann")));
+        assert!(first.apply(&mut leak) && second.apply(&mut leak));
+        assert!(!first.apply(&mut leak), "nothing new");
+        let known = &leak.internal.enrichment;
+        assert_eq!(
+            (known.mac.as_deref(), known.lease_name.as_deref()),
+            (Some("00-00-5E-00-53-01"), Some("pc-ann"))
+        );
+        let mut sweep = fixtures::sweep();
+        let external = Enriched { external: first.internal, ..Enriched::default() };
+        assert!(!external.apply(&mut sweep), "300 hosts have no hardware address");
+    }
+}

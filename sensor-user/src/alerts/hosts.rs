@@ -1,0 +1,126 @@
+//! The two sides of an incident in full.
+
+use std::fmt::Write as _;
+
+use sensor_core::{
+    address::Direction,
+    incident::{Credential, CredentialMethod, Incident, Party},
+    rules,
+    time::Timestamp,
+};
+
+use super::elsewhere::Elsewhere;
+use crate::rfc3339::rfc3339;
+
+/// The internal side, with the process that opened the connections.
+pub(super) fn internal(incident: &Incident) -> String {
+    let mut text = party(&incident.internal);
+    if let Some(process) = &incident.process {
+        let name = process.name.as_deref().unwrap_or("a process");
+        let user = process.user_name.clone().unwrap_or_else(|| process.user.to_string());
+        let _ = write!(text, ", opened by {name} (pid {}, user {user})", process.pid);
+        let more = incident.other_processes.len();
+        if more > 0 {
+            let at_least = if incident.more_processes { "at least " } else { "" };
+            let _ = write!(text, " and {at_least}{more} more");
+        }
+    } else if incident.direction == Direction::Outbound {
+        text.push_str(windows_client(incident));
+    }
+    text
+}
+
+/// The external side, with what was seen of it before.
+pub(super) fn external(incident: &Incident, elsewhere: &Elsewhere) -> String {
+    let mut text = party(&incident.external);
+    if let Some(known) = incident.external.enrichment() {
+        let system = known.autonomous_system.as_ref().map(ToString::to_string);
+        for fact in [system, known.country.clone()].into_iter().flatten() {
+            let _ = write!(text, ", {fact}");
+        }
+    }
+    match incident.direction {
+        Direction::Inbound => text.push_str(windows_client(incident)),
+        Direction::Outbound => {
+            let _ = write!(text, ", {}", incident.ports_phrase());
+        }
+    }
+    if let Some(known) = incident.external.enrichment() {
+        let seen = known.sightings.as_ref();
+        let first = seen.map_or(incident.first, |seen| seen.first).min(elsewhere.first).min(incident.first);
+        let _ = write!(text, "; first seen {}", date(first));
+        let counted = rules::sentence::counted;
+        let by_whom = match (seen, elsewhere.other_hosts as u64) {
+            (Some(seen), _) => {
+                let (days, hosts) = (counted(seen.days, "day"), counted(seen.hosts, "internal host"));
+                format!(", on {days} by {hosts}, as far as {}", seen.level)
+            }
+            (None, 0) => "; no incident of another internal host names it".to_owned(),
+            (None, 1) => "; incidents of 1 other internal host name it".to_owned(),
+            (None, many) => format!("; incidents of {many} other internal hosts name it"),
+        };
+        text.push_str(&by_whom);
+    }
+    text
+}
+
+/// Names of the server, as the client said them: to QUIC, and in an NTLM response.
+pub(super) fn said_names(incident: &Incident) -> Vec<String> {
+    let quic = incident.quic.iter().filter_map(|hello| hello.server_name.as_ref());
+    let quic = quic.map(|name| format!("{name} (server name in QUIC)"));
+    let ntlm = |one: &&Credential| one.method != CredentialMethod::Kerberos;
+    let targets = incident.credentials.iter().filter(ntlm).filter_map(|one| one.target.as_ref());
+    let targets = targets.map(|target| format!("{target} (target of the NTLM response)"));
+    let mut names: Vec<_> = quic.chain(targets).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// The inferred client.
+fn windows_client(incident: &Incident) -> &'static str {
+    if incident.windows_client.is_empty() { "" } else { ", probably the SMB client of the Windows kernel" }
+}
+
+fn party(party: &Party) -> String {
+    let addresses: Vec<_> = party.addresses.iter().map(ToString::to_string).collect();
+    let mut text = addresses.join(", ");
+    let more = party.count.saturating_sub(addresses.len() as u64);
+    if more > 0 {
+        let at_least = if party.at_least { "at least " } else { "" };
+        let _ = write!(text, " and {at_least}{more} more");
+    }
+    if let Some(name) = party.best_name() {
+        let _ = write!(text, " {name}");
+    }
+    let notes = notes(party);
+    if !notes.is_empty() {
+        let _ = write!(text, " ({})", notes.join(", "));
+    }
+    text
+}
+
+/// What else is known of a host: from the inventory, its lease, and itself.
+fn notes(party: &Party) -> Vec<String> {
+    let asset = party.asset.as_ref();
+    let (owner, role) = (asset.and_then(|it| it.owner.as_ref()), asset.and_then(|it| it.role.as_ref()));
+    let known = party.enrichment().cloned().unwrap_or_default();
+    let best = party.best_name();
+    let other = |name: Option<String>| name.filter(|name| best != Some(name));
+    [
+        owner.map(|owner| format!("owner {owner}")),
+        role.map(|role| format!("role {}", role.name())),
+        other(known.lease_name).map(|name| format!("leased as {name}")),
+        other(known.dns_name).map(|name| format!("{name} in DNS")),
+        other(party.name.clone()).map(|name| format!("calls itself {name}")),
+        known.mac.map(|mac| format!("hardware address {mac}")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// "2026-11-29 10:13".
+fn date(at: Timestamp) -> String {
+    rfc3339(at).get(..16).unwrap_or_default().replace('T', " ")
+}

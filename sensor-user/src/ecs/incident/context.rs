@@ -1,0 +1,91 @@
+//! Fields of what is known beyond the packets: the own host, the external one before, other incidents.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use sensor_core::{
+    asset::Asset,
+    enrichment::Sightings,
+    incident::{IncidentId, RelatedIncidents, RelationKind},
+};
+use serde::Serialize;
+
+use crate::rfc3339::rfc3339;
+
+/// The internal host, as the inventory declares it.
+#[serde_with::skip_serializing_none]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AssetFields {
+    pub(super) name: String,
+    pub(super) owner: Option<String>,
+    /// `file-server`, `backup` and `scanner` change the severity; other roles are the inventory's own.
+    pub(super) role: Option<String>,
+}
+
+impl AssetFields {
+    pub(super) fn of(asset: &Asset) -> Self {
+        Self {
+            name: asset.name.clone(),
+            owner: asset.owner.clone(),
+            role: asset.role.as_ref().map(|role| role.name().to_owned()),
+        }
+    }
+}
+
+/// What was seen of the external host, in this incident and in all others that are kept.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExternalHostFields {
+    pub(super) first_seen: String,
+    /// Days (UTC) on which it was seen.
+    pub(super) days: u64,
+    /// Internal hosts that had to do with it.
+    pub(super) internal_hosts: u64,
+    /// How far any of them got with it.
+    pub(super) evidence: &'static str,
+}
+
+impl ExternalHostFields {
+    pub(super) fn of(seen: &Sightings) -> Self {
+        Self {
+            first_seen: rfc3339(seen.first),
+            days: seen.days,
+            internal_hosts: seen.hosts,
+            evidence: seen.level.name(),
+        }
+    }
+}
+
+/// Other incidents that have something in common with this one.
+#[serde_with::skip_serializing_none]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RelatedFields {
+    /// The campaign, by the identifier of its first incident.
+    pub(super) campaign: Option<String>,
+    /// The first ones.
+    pub(super) incidents: Vec<RelatedIncidentFields>,
+}
+
+/// Another incident.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RelatedIncidentFields {
+    pub(super) id: String,
+    /// `external_host`, `credential` or `user`.
+    pub(super) common: Vec<&'static str>,
+}
+
+impl RelatedFields {
+    pub(super) fn of(related: &RelatedIncidents) -> Option<Self> {
+        let incident = |(id, kinds): &(IncidentId, BTreeSet<RelationKind>)| RelatedIncidentFields {
+            id: id.to_string(),
+            common: kinds.iter().map(|kind| kind.name()).collect(),
+        };
+        (!related.incidents.is_empty()).then(|| Self {
+            campaign: related.campaign.map(|id| id.to_string()),
+            incidents: related.incidents.iter().map(incident).collect(),
+        })
+    }
+}

@@ -1,0 +1,229 @@
+//! The thread that knows the sources: it reads lease files and asks the kernel, and may wait for a disk.
+
+use std::{
+    collections::VecDeque,
+    io,
+    net::IpAddr,
+    path::PathBuf,
+    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    time::{Duration, Instant},
+};
+
+use sensor_core::{
+    enrichment::Enrichment,
+    incident::{Enriched, Incident, IncidentId},
+    level::EvidenceLevel,
+    time::Timestamp,
+};
+use tokio::sync::mpsc;
+
+use crate::{
+    hosts::{HostSources, Sighting, Sources},
+    runtime::{Supervisor, fault},
+};
+
+/// Questions that wait, and answers.
+const MAX_WAITING: usize = 1_024;
+
+/// Time between two looks at files and at the neighbour table.
+const REFRESH: Duration = Duration::from_secs(1);
+
+/// Questions that are answered again when a file changed, and for how long.
+const MAX_RECENT: usize = 256;
+const RECENT: Duration = Duration::from_secs(60);
+
+/// What is to be known: the hosts of an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Question {
+    pub(super) incident: IncidentId,
+    /// `None` where they are many.
+    pub(super) internal: Option<IpAddr>,
+    pub(super) external: Option<IpAddr>,
+    /// Its first and last packet, and how far it got.
+    pub(super) seen: (Timestamp, Timestamp, EvidenceLevel),
+}
+
+impl Question {
+    pub(super) fn of(incident: &Incident) -> Self {
+        Self {
+            incident: incident.id,
+            internal: incident.internal.only_address(),
+            external: incident.external.only_address(),
+            seen: (incident.first, incident.last, incident.level),
+        }
+    }
+}
+
+/// Asks the thread. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Asker(SyncSender<Question>);
+
+impl Asker {
+    /// Asks. Never waits. Tells whether there was room for the question.
+    pub(super) fn ask(&self, question: Question) -> bool {
+        self.0.try_send(question).is_ok()
+    }
+
+    /// One without a thread, and the questions that it asks.
+    #[cfg(test)]
+    pub(super) fn alone(room: usize) -> (Self, Receiver<Question>) {
+        let (sender, questions) = sync_channel(room);
+        (Self(sender), questions)
+    }
+}
+
+/// Starts the thread; its answers come through the channel.
+///
+/// # Errors
+/// When there is no thread to be had.
+pub fn start(
+    (sources, name_servers): (&HostSources, &[IpAddr]),
+    state_dir: PathBuf,
+    supervisor: &Supervisor,
+) -> io::Result<(Asker, mpsc::Receiver<Enriched>)> {
+    let (sender, questions) = sync_channel(MAX_WAITING);
+    let (answers, enriched) = mpsc::channel(MAX_WAITING);
+    let sources = Sources::start(sources, name_servers, state_dir, supervisor)?;
+    let worker = Worker { sources, answers, recent: VecDeque::new() };
+    supervisor.spawn("enrich", move || {
+        worker.run(&questions);
+        Ok::<_, std::convert::Infallible>(())
+    })?;
+    Ok((Asker(sender), enriched))
+}
+
+/// Answers what is asked, until nobody asks any more.
+struct Worker {
+    sources: Sources,
+    answers: mpsc::Sender<Enriched>,
+    /// The latest questions, the last one at the end.
+    recent: VecDeque<(Instant, Question)>,
+}
+
+impl Worker {
+    fn run(mut self, questions: &Receiver<Question>) {
+        self.sources.refresh();
+        let mut looked = Instant::now();
+        loop {
+            let question = match questions.recv_timeout(REFRESH) {
+                Ok(question) => Some(question),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            fault::point("enrich");
+            if looked.elapsed() >= REFRESH {
+                if self.sources.refresh() {
+                    self.answer_again();
+                }
+                looked = Instant::now();
+            }
+            if let Some(question) = question {
+                self.remember(question);
+                self.answer(&question);
+            }
+        }
+    }
+
+    fn remember(&mut self, question: Question) {
+        self.recent.retain(|(at, known)| known.incident != question.incident && at.elapsed() < RECENT);
+        if self.recent.len() == MAX_RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back((Instant::now(), question));
+    }
+
+    /// Says of the latest incidents what is known by now.
+    fn answer_again(&mut self) {
+        for (at, question) in std::mem::take(&mut self.recent) {
+            if at.elapsed() < RECENT {
+                self.answer(&question);
+                self.recent.push_back((at, question));
+            }
+        }
+    }
+
+    fn external(&mut self, question: &Question) -> Enrichment {
+        let Some(address) = question.external else { return Enrichment::default() };
+        let (first, last, level) = question.seen;
+        let internal = question.internal.map(|address| address.to_string());
+        self.sources
+            .external(address, &Sighting { external: address.to_string(), internal, first, last, level })
+    }
+
+    fn answer(&mut self, question: &Question) {
+        let answer = Enriched {
+            incident: question.incident,
+            internal: question.internal.map(|address| self.sources.internal(address)).unwrap_or_default(),
+            external: self.external(question),
+        };
+        // One that has no room is given with the next event of the incident. If nobody listens, nobody asks any more.
+        let _ = self.answers.try_send(answer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, thread};
+
+    use super::*;
+    use crate::hosts::{LeaseFile, LeaseFormat};
+
+    const SEEN: (Timestamp, Timestamp, EvidenceLevel) =
+        (Timestamp::MIN, Timestamp::MIN, EvidenceLevel::Attempt);
+
+    fn name(answer: Enriched) -> Option<String> {
+        answer.internal.lease_name
+    }
+
+    #[test]
+    fn answers_and_answers_again_when_a_lease_appears() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("dnsmasq.leases");
+        let sources = HostSources {
+            lease_files: vec![LeaseFile { file: file.clone(), format: LeaseFormat::Dnsmasq }],
+            neighbours: false,
+            ..HostSources::default()
+        };
+        let (answers, mut enriched) = mpsc::channel(MAX_WAITING);
+        let worker = Worker {
+            sources: Sources::without_names(&sources, folder.path().to_owned()),
+            answers,
+            recent: VecDeque::new(),
+        };
+        let (asker, questions) = Asker::alone(8);
+        let thread = thread::spawn(move || worker.run(&questions));
+        let internal = Some("10.0.0.2".parse().unwrap());
+        assert!(asker.ask(Question { incident: IncidentId(7), internal, external: None, seen: SEEN }));
+        assert_eq!(name(enriched.blocking_recv().unwrap()), None);
+        fs::write(&file, "0 00:00:5e:00:53:01 10.0.0.2 pc-ann *\n").unwrap();
+        assert_eq!(name(enriched.blocking_recv().unwrap()).as_deref(), Some("pc-ann"));
+        drop(asker);
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn remembers_the_latest_questions_once_each() {
+        let folder = tempfile::tempdir().unwrap();
+        let (answers, _enriched) = mpsc::channel(1);
+        let sources = HostSources { neighbours: false, ..HostSources::default() };
+        let mut worker = Worker {
+            sources: Sources::without_names(&sources, folder.path().to_owned()),
+            answers,
+            recent: VecDeque::new(),
+        };
+        let question = |number: u64| Question {
+            incident: IncidentId(number),
+            internal: None,
+            external: None,
+            seen: SEEN,
+        };
+        for number in (0..2 * MAX_RECENT as u64).chain([7, 7]) {
+            worker.remember(question(number));
+        }
+        assert_eq!(worker.recent.len(), MAX_RECENT);
+        assert_eq!(worker.recent.iter().filter(|(_, one)| one.incident == IncidentId(7)).count(), 1);
+        // There is room for one answer; the others are left out, and nothing waits.
+        worker.answer_again();
+        assert_eq!(worker.recent.len(), MAX_RECENT);
+    }
+}

@@ -1,0 +1,96 @@
+//! All sources, and what they know of one host.
+
+use std::{collections::HashMap, io, net::IpAddr, path::PathBuf};
+
+use sensor_core::enrichment::Enrichment;
+use tracing::warn;
+
+use super::{
+    HostSources,
+    leases::Leases,
+    mac::Mac,
+    mmdb::{Databases, Origin},
+    reverse_dns::ReverseDns,
+    sightings::{Sighting, Store},
+};
+use crate::{kernel::neighbours, runtime::Supervisor, wall_clock};
+
+/// The sources.
+pub(crate) struct Sources {
+    leases: Leases,
+    databases: Databases,
+    store: Store,
+    names: Option<ReverseDns>,
+    /// Hosts on the same links, if the kernel is asked.
+    neighbours: Option<HashMap<IpAddr, Mac>>,
+    /// The kernel did not answer the last time.
+    neighbours_fail: bool,
+}
+
+impl Sources {
+    /// Those that are wanted. Reverse DNS asks these name servers, on a thread of its own.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    pub(crate) fn start(
+        options: &HostSources,
+        name_servers: &[IpAddr],
+        state_dir: PathBuf,
+        supervisor: &Supervisor,
+    ) -> io::Result<Self> {
+        let names = options.reverse_dns.then(|| ReverseDns::start(name_servers, supervisor)).transpose()?;
+        Ok(Self { names, ..Self::without_names(options, state_dir) })
+    }
+
+    /// Those that are wanted, without reverse DNS.
+    pub(crate) fn without_names(options: &HostSources, state_dir: PathBuf) -> Self {
+        Self {
+            leases: Leases::of(&options.lease_files),
+            databases: Databases::of(&options.databases),
+            store: Store::of(state_dir),
+            names: None,
+            neighbours: options.neighbours.then(HashMap::new),
+            neighbours_fail: false,
+        }
+    }
+
+    /// Reads what changed; tells whether anything had changed but the neighbours.
+    pub(crate) fn refresh(&mut self) -> bool {
+        let learnt = self.names.as_ref().is_some_and(ReverseDns::take_learnt);
+        let changed = self.leases.refresh() | self.databases.refresh() | learnt;
+        let Some(known) = &mut self.neighbours else { return changed };
+        match neighbours::all() {
+            Ok(found) => {
+                *known = found.into_iter().map(|(address, bytes)| (address, bytes.into())).collect();
+                self.neighbours_fail = false;
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.neighbours_fail, true) {
+                    warn!("cannot read the neighbour table; hardware addresses stay as they were: {error}");
+                }
+            }
+        }
+        changed
+    }
+
+    /// What is known of an internal host.
+    pub(crate) fn internal(&self, address: IpAddr) -> Enrichment {
+        let lease = self.leases.of_address(address, wall_clock::now());
+        let neighbour = self.neighbours.as_ref().and_then(|known| known.get(&address)).copied();
+        let mac = neighbour.or_else(|| lease?.mac);
+        Enrichment {
+            mac: mac.map(|mac| mac.to_string()),
+            lease_name: lease.and_then(|lease| lease.name.clone()),
+            dns_name: self.names.as_ref().and_then(|names| names.name(address)),
+            ..Enrichment::default()
+        }
+    }
+
+    /// What is known of an external host.
+    pub(crate) fn external(&mut self, address: IpAddr, sighting: &Sighting) -> Enrichment {
+        let Origin { autonomous_system, country } = self.databases.of_address(address);
+        let sightings = self.store.sightings(sighting);
+        let dns_name = self.names.as_ref().and_then(|names| names.name(address));
+        Enrichment { autonomous_system, country, sightings, dns_name, ..Enrichment::default() }
+    }
+}

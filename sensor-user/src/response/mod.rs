@@ -1,0 +1,17 @@
+//! What is done about an incident: blocks.
+//!
+//! Takes commands and incidents, gives what the kernel program is to drop and what the journal of responses says. It decides
+//! nothing about evidence.
+
+mod blocks;
+mod entry;
+mod peer;
+mod target;
+
+pub(crate) use self::blocks::line;
+pub use self::{
+    blocks::{Block, Blocks, Refusal, StoredBlocks},
+    entry::{Entry, EntryAction},
+    peer::Peer,
+    target::Target,
+};

@@ -1,0 +1,104 @@
+//! Incidents that have something in common.
+
+use std::{
+    io::Write as _,
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+};
+
+use anyhow::Result;
+use sensor_lab::{Answer, Namespace, TcpListener, Topology, address, require_lab, scratch_dir};
+use sensor_tests::{Agent, SMB2_MESSAGE, echo, last_of_each, number, text};
+use serde_json::Value;
+use tokio::net::TcpSocket;
+
+const CLIENTS: usize = 30;
+
+fn client(number: usize) -> Ipv4Addr {
+    Ipv4Addr::new(10, 0, 0, 101 + number as u8)
+}
+
+/// Connects from one of the addresses of a namespace.
+fn connect_from(namespace: &Namespace, from: Ipv4Addr, to: SocketAddr) -> Result<TcpStream> {
+    namespace.run(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let stream = runtime.block_on(async {
+            let socket = TcpSocket::new_v4()?;
+            socket.bind((from, 0).into())?;
+            socket.connect(to).await?.into_std()
+        })?;
+        stream.set_nonblocking(false)?;
+        Ok(stream)
+    })?
+}
+
+fn campaigns(documents: &[Value]) -> Vec<&Value> {
+    documents.iter().filter(|one| one.pointer("/smb_sensor/campaign").is_some()).collect()
+}
+
+#[test]
+fn thirty_clients_of_one_rogue_server_are_one_campaign() {
+    require_lab!(Network);
+    let topology =
+        (0..CLIENTS).fold(Topology::builder(), |topology, number| topology.client_address(client(number)));
+    let border = topology.build().unwrap();
+    let rogue = (address::SERVER_V4, 445).into();
+    let _server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
+    let state = scratch_dir().unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
+    let mut open = Vec::new();
+    for number in 0..CLIENTS {
+        let mut stream = connect_from(border.client(), client(number), rogue).unwrap();
+        echo(&mut stream, &SMB2_MESSAGE).unwrap();
+        stream.flush().unwrap();
+        open.push(stream);
+        let from = client(number).to_string();
+        agent.wait_for(|document| text(document, "/source/ip") == from).unwrap();
+    }
+    // At the end the sum is written.
+    let ended = agent.stop().unwrap();
+
+    let all = campaigns(&ended.documents);
+    let alerts: Vec<_> = all.iter().filter(|one| text(one, "/event/kind") == "alert").collect();
+    assert_eq!(alerts.len(), 1, "{all:#?}");
+    assert!(all.len() <= 6, "{} documents", all.len());
+    let last = all.last().unwrap();
+    let campaign = text(last, "/smb_sensor/campaign/id");
+    assert_eq!(number(last, "/smb_sensor/campaign/incidents"), 30);
+    assert_eq!(number(last, "/smb_sensor/campaign/internal_count"), 30);
+    assert_eq!(number(last, "/smb_sensor/campaign/common/external_host"), 435, "each with each");
+    assert!(
+        text(last, "/message")
+            .starts_with("30 incidents of 30 internal hosts are connected by the external host 8.8.4.4;"),
+        "{last}"
+    );
+
+    let incidents: Vec<_> = last_of_each(&ended.documents)
+        .into_iter()
+        .filter(|one| one.pointer("/smb_sensor/incident").is_some())
+        .collect();
+    assert_eq!(incidents.len(), CLIENTS);
+    // The first incident has the identifier of the campaign; it and the last one name each other.
+    let id = |one: &Value| text(one, "/smb_sensor/incident/id").to_owned();
+    let related = |one: &Value| -> Vec<String> {
+        let others = one.pointer("/smb_sensor/related/incidents").and_then(Value::as_array).unwrap();
+        others.iter().map(|other| text(other, "/id").to_owned()).collect()
+    };
+    let of = |number: usize| {
+        let from = client(number).to_string();
+        *incidents.iter().find(|one| text(one, "/source/ip") == from).unwrap()
+    };
+    assert_eq!(id(of(0)), campaign);
+    assert_eq!(text(of(CLIENTS - 1), "/smb_sensor/related/campaign"), campaign);
+    assert!(related(of(0)).contains(&id(of(1))) && related(of(1)).contains(&id(of(0))));
+    assert!(related(of(CLIENTS - 1)).len() == 16, "bounded");
+    assert_eq!(number(of(CLIENTS - 1), "/smb_sensor/external_host/internal_hosts"), 30);
+
+    let listed = border.gateway().command(Agent::program().unwrap());
+    let list = {
+        let mut command = listed;
+        command.args(["alerts", "--campaigns", "--state-dir"]).arg(state.path()).output().unwrap()
+    };
+    let list = String::from_utf8(list.stdout).unwrap();
+    assert_eq!(list.lines().count(), 2, "{list}");
+    assert!(list.contains(campaign) && list.contains("8.8.4.4"), "{list}");
+}
