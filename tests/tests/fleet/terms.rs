@@ -62,8 +62,8 @@ fn destination_is_rare_once_in_the_organisation() {
     let scratch = scratch_dir().unwrap();
     let at = Ipv4Addr::LOCALHOST;
     let mut nats = NatsServer::start(border.gateway(), at, &scratch.path().join("nats"), "").unwrap();
-    let [graz_state, vienna_state, linz_state] =
-        ["graz", "vienna", "linz"].map(|site| scratch.path().join(site));
+    let [graz_state, vienna_state, brno_state] =
+        ["graz", "vienna", "brno"].map(|site| scratch.path().join(site));
     let start = |interface: &str, site: &str, state: &Path| {
         let config = config(&[at], site, Duration::ZERO) + "fleet_terms = true\n";
         sensor(&border, interface, &config).state_dir(state).start().unwrap()
@@ -138,17 +138,17 @@ fn destination_is_rare_once_in_the_organisation() {
         assert_eq!(decided_alone(&ended), Some(1), "{}", ended.log);
         add(&mut findings, site, &ended.documents);
     }
-    let linz = start("lan1", "linz", &linz_state);
+    let brno = start("lan1", "brno", &brno_state);
     for server in [OTHER_SERVER, address::SERVER_V4] {
         speak(other, server);
-        linz.wait_for(|one| names_one(one, server)).unwrap();
+        brno.wait_for(|one| names_one(one, server)).unwrap();
     }
     // It has the answers when it tells the others in turn.
-    let is_told = || bucket().values().all(|site| site == "linz");
-    poll(WITHIN, || is_told().then_some(())).unwrap_or_else(|| panic!("{:?}", bucket()));
-    let ended = linz.stop().unwrap();
+    let is_announced = || bucket().values().all(|site| site == "brno");
+    poll(WITHIN, || is_announced().then_some(())).unwrap_or_else(|| panic!("{:?}", bucket()));
+    let ended = brno.stop().unwrap();
     assert_eq!(decided_alone(&ended), Some(0), "{}", ended.log);
-    add(&mut findings, "linz", &ended.documents);
+    add(&mut findings, "brno", &ended.documents);
 
     let sites = |server: Ipv4Addr| -> Vec<&str> {
         let of = |(site, address, _): &(&'static str, String, String)| {

@@ -3,7 +3,7 @@
 
 use std::{fs, time::Duration};
 
-use sensor_core::incident::{Incident, IncidentId, Milestone, TimelineEntry, fixtures};
+use sensor_core::incident::{Incident, IncidentId, Milestone, TimelineEntry, fixtures, message};
 use sensor_lab::{Namespace, poll, require_lab, scratch_dir, skip};
 use sensor_tests::{
     Browser,
@@ -127,7 +127,9 @@ fn hostile_names_are_shown_as_text() {
 fn ten_thousand_incidents_are_listed_and_searched_quickly() {
     require_lab!(Browser);
     let namespace = Namespace::new("page").unwrap();
-    let _page = StatusPage::serve(&namespace, many_incidents(10_000)).unwrap();
+    let incidents = many_incidents(10_000);
+    let relayed = incidents.iter().filter(|one| message::summary(one).contains("relayed")).count();
+    let _page = StatusPage::serve(&namespace, incidents).unwrap();
     let mut browser = Browser::start(&namespace).unwrap();
     // The first page also starts the renderer.
     browser.open(&url("/assets/icon.svg")).unwrap();
@@ -146,7 +148,8 @@ fn ten_thousand_incidents_are_listed_and_searched_quickly() {
     assert_eq!(text(&mut browser, "p.count"), "9,951–10,000 of 10,000");
     assert_eq!(browser.evaluate("document.querySelectorAll('a[rel=next]').length").unwrap(), 0);
     browser.open(&url("/incidents?q=relayed&state=open&severity=critical")).unwrap();
-    assert_eq!(text(&mut browser, "p.count"), "1–50 of 500", "one kind of twenty");
+    assert_eq!(text(&mut browser, "p.count"), format!("1–50 of {relayed}"));
+    assert!((400..600).contains(&relayed), "one kind of about twenty: {relayed}");
 }
 
 #[test]

@@ -41,7 +41,9 @@ fn comparable(document: &Value) -> Value {
     kept.push(message.into());
     for list in kept.iter_mut().filter_map(Value::as_array_mut) {
         for one in list.iter_mut().filter_map(Value::as_object_mut) {
-            one.retain(|name, _| !TIMES.contains(&name.as_str()) && name != "fingerprints");
+            one.retain(|name, _| {
+                !TIMES.contains(&name.as_str()) && !matches!(name.as_str(), "fingerprints" | "mac")
+            });
         }
     }
     kept.into()
