@@ -46,22 +46,23 @@ fn missing_interface_option_lists_the_choice() {
 }
 
 #[test]
-fn refuses_an_interface_with_an_xdp_program() {
+fn refuses_an_interface_that_another_agent_watches() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let agent =
         |ingress: &'static str| Agent::on(border.gateway(), "wan0,lan0").arguments(&["--ingress", ingress]);
     let first = Agent::on(border.gateway(), "lan0").start().unwrap();
     let before = attached(border.gateway(), "lan0").unwrap();
-    for ingress in ["xdp-native", "auto"] {
-        refused(agent(ingress), &["lan0", "XDP program already", "tc"]).unwrap();
+    let process = format!("(process {})", first.id());
+    for ingress in ["xdp-native", "auto", "tc"] {
+        refused(agent(ingress), &["lan0", "another smb-sensor", &process]).unwrap();
         assert_eq!(attached(border.gateway(), "lan0").unwrap(), before);
         assert_eq!(attached(border.gateway(), "wan0").unwrap(), [""; 0], "the interface before it");
     }
-    // The remedy that the message names.
-    agent("tc").start().unwrap().stop().unwrap();
     assert_eq!(first.stop().unwrap().code, Some(0));
     assert_eq!(attached(border.gateway(), "lan0").unwrap(), [""; 0]);
+    // The remedy that the message names.
+    agent("tc").start().unwrap().stop().unwrap();
 }
 
 #[test]
