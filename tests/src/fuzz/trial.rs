@@ -172,6 +172,8 @@ impl Trial {
         let before = now.and_then(|now| self.flows.insert(now.id, now));
         if let Some(now) = now {
             self.oracle.kept(now.id.tuple.transport, [now.id.tuple.local.port(), now.id.tuple.remote.port()]);
+        } else if verdict == Verdict::Dropped {
+            self.oracle.cut(frame, link);
         }
         let agrees = match (opinion, verdict) {
             (Opinion::Unsure(_), _)
@@ -179,11 +181,7 @@ impl Trial {
             | (Opinion::Initial, Verdict::Initial) => true,
             (Opinion::Unparsed(counter), Verdict::Unparsed(reason)) => counter_of(reason) == Some(counter),
             (Opinion::Passed(counter), Verdict::Passed(other)) => counter == other,
-            (Opinion::Cut(account), Verdict::Dropped) => {
-                // The program knows by its content what it is, whether or not it is dropped.
-                self.oracle.kept(account.transport, [account.local.port(), account.remote.port()]);
-                now.is_none()
-            }
+            (Opinion::Cut, Verdict::Dropped) => now.is_none(),
             (Opinion::Kept(account), Verdict::Kept | Verdict::Dropped) => {
                 let now = now.context("the host kept it, and no slot changed")?;
                 accounted(&account, before.as_ref(), &now)

@@ -53,8 +53,8 @@ pub enum Opinion {
     Passed(Counter),
     /// It is accounted to this flow.
     Kept(Account),
-    /// It is dropped out of this connection.
-    Cut(Account),
+    /// It is dropped out of its connection.
+    Cut,
 }
 
 /// The change of a flow by a packet.
@@ -113,6 +113,13 @@ impl Oracle {
     pub fn kept(&mut self, transport: u8, ports: [u16; 2]) {
         if transport == TCP && ports.iter().all(|port| self.service(TCP, *port).is_none()) {
             self.suspected.extend(ports);
+        }
+    }
+
+    /// Notes that a frame was cut out of its connection: the program knew by its content, or by its ports, what it is.
+    pub fn cut(&mut self, frame: &[u8], link: Link) {
+        if let Ok(packet) = headers::packet(frame, link, self.tunnels) {
+            self.kept(packet.transport as u8, [packet.source.port(), packet.destination.port()]);
         }
     }
 
@@ -209,7 +216,7 @@ impl Oracle {
         }
         let within = account.transport == TCP
             && account.tcp_flags & (tcp::SYN | tcp::ACK | tcp::RST | tcp::FIN) != tcp::SYN;
-        if within { Opinion::Cut(account) } else { Opinion::Kept(Account { dropped: true, ..account }) }
+        if within { Opinion::Cut } else { Opinion::Kept(Account { dropped: true, ..account }) }
     }
 
     /// A TCP packet on ports that nothing is known of.
