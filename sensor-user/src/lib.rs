@@ -14,6 +14,7 @@ pub mod assets;
 pub mod capture;
 pub mod check;
 pub mod cli;
+mod columns;
 pub mod completion;
 pub mod config;
 pub mod control;

@@ -17,6 +17,7 @@ mod lint_links;
 mod page;
 mod page_screenshots;
 mod privilege;
+mod qemu;
 mod replay_report;
 mod setup;
 mod steps;

@@ -59,13 +59,9 @@ pub(crate) fn exposed(incidents: impl Iterator<Item = Incident>) -> Vec<ExposedH
     all.into_iter().map(Seen::finished).collect()
 }
 
-/// Whether an internal server answered: by a port of a service, over QUIC or with WebDAV.
-fn is_exposure(incident: &Incident) -> bool {
-    let by_content = [rules::smb_over_quic::META.id, rules::webdav::META.id];
-    incident.direction == Direction::Inbound
-        && incident.level >= EvidenceLevel::Answered
-        && (incident.findings.contains_key(rules::exposed_service::META.id)
-            || by_content.iter().any(|rule| incident.findings.contains_key(*rule)))
+/// Whether it says that an internal server answered somebody on the Internet.
+pub(crate) fn is_exposure(incident: &Incident) -> bool {
+    incident.direction == Direction::Inbound && incident.level >= EvidenceLevel::Answered
 }
 
 impl Seen {

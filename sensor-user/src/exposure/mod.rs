@@ -11,7 +11,7 @@ use sensor_core::time::Timestamp;
 use tracing::warn;
 
 pub use self::arguments::{EXAMPLES, ExposureArgs};
-pub(crate) use self::host::{ExposedHost, exposed};
+pub(crate) use self::host::{ExposedHost, exposed, is_exposure};
 use crate::{
     state, stdout,
     storage::{IncidentQuery, Reader},

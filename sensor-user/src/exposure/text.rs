@@ -1,8 +1,7 @@
 //! Exposed hosts as a table and as CSV.
 
-use std::fmt::Write as _;
-
 use super::ExposedHost;
+use crate::columns::aligned;
 
 const COLUMNS: [&str; 9] =
     ["HOST", "PORTS", "SINCE", "LAST", "ANSWERED", "EVIDENCE", "DIALECTS", "SMB 1", "ANONYMOUS"];
@@ -31,19 +30,10 @@ pub(super) fn table(hosts: &[ExposedHost]) -> String {
     if hosts.is_empty() {
         return "no internal host was seen to answer the Internet\n".to_owned();
     }
-    let rows: Vec<[String; 9]> =
-        std::iter::once(COLUMNS.map(str::to_owned)).chain(hosts.iter().map(cells)).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (column, cell) in row.iter().enumerate() {
-            let width = rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-            let _ = write!(line, "{cell:width$}  ");
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
+    let header = COLUMNS.map(str::to_owned).to_vec();
+    let rows: Vec<Vec<String>> =
+        std::iter::once(header).chain(hosts.iter().map(|host| cells(host).to_vec())).collect();
+    aligned(&rows)
 }
 
 /// CSV (RFC 4180) with a header.

@@ -6,6 +6,7 @@ use super::{
     campaign::Campaign,
     report::{Incidents, Report, SensorReport, State},
 };
+use crate::columns::aligned;
 
 /// Three parts: sensors, incidents, and campaigns.
 pub(super) fn text(report: &Report) -> String {
@@ -108,20 +109,6 @@ fn span(seconds: u64) -> String {
         7_200..172_800 => format!("{} h", seconds / 3_600),
         _ => format!("{} d", seconds / 86_400),
     }
-}
-
-/// Columns that are as wide as their widest cell.
-fn aligned(rows: &[Vec<String>]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells: Vec<String> =
-            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}", width = *width)).collect();
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Tries the .deb in a virtual machine with systemd: the service starts, reports a session, and survives kill -9, a reload and a
 //! reboot.
 //!
-//! QEMU emulates the processor, so that this works without virtualisation. The machine has no network card.
+//! The machine has no network card.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ use super::{
     chroot::{base, package},
     provide,
 };
-use crate::{cargo::target_dir, steps::Steps};
+use crate::{cargo::target_dir, qemu, steps::Steps};
 
 /// Programs that make and run the machine, and their Debian packages.
 const PROGRAMS: [(&str, &str); 5] = [
@@ -43,7 +43,7 @@ const SAMBA: &str = "[global]\nserver role = standalone server\nsmb ports = 445\
 const PASSED: &str = "guest: everything is as it should be";
 
 /// Longest time of the trial, in seconds.
-const LIMIT: &str = "900";
+const LIMIT: u32 = 900;
 
 /// Installs and runs the .deb of a folder.
 pub(super) fn try_service(steps: &Steps, packages: &Path) -> anyhow::Result<()> {
@@ -56,27 +56,10 @@ pub(super) fn try_service(steps: &Steps, packages: &Path) -> anyhow::Result<()> 
         step.command(Command::new("cp").arg("--sparse=always").arg(&system.image).arg(&image))?;
         step.command(&mut put_in(&image, &package, scratch.path())?)?;
         let mut passed = false;
-        let mut machine = Command::new("timeout");
+        let mut machine = qemu::machine(LIMIT, 2, 1024, &system.kernel, &system.initrd);
         machine
-            .args([
-                LIMIT,
-                "qemu-system-x86_64",
-                "-accel",
-                "tcg,thread=multi",
-                "-cpu",
-                "max",
-                "-smp",
-                "2",
-                "-m",
-                "1024",
-            ])
-            .args(["-nodefaults", "-nic", "none", "-display", "none", "-serial", "stdio"])
             .arg("-drive")
             .arg(format!("file={},format=raw,if=virtio,cache=unsafe", image.display()))
-            .arg("-kernel")
-            .arg(&system.kernel)
-            .arg("-initrd")
-            .arg(&system.initrd)
             .args(["-append", "console=ttyS0 root=/dev/vda rw quiet panic=-1 random.trust_cpu=on systemd.mask=serial-getty@ttyS0.service"]);
         step.command_with(&mut machine, |line| {
             passed |= line.contains(PASSED);

@@ -9,10 +9,10 @@ use super::{
     kernel::Kernel,
     trial::{MARK, Trial},
 };
-use crate::steps::Steps;
+use crate::{qemu, steps::Steps};
 
 /// Longest time of a machine, in seconds.
-const LIMIT: &str = "3600";
+const LIMIT: u32 = 3_600;
 
 /// What came of the parts on one kernel.
 pub(super) struct Tried {
@@ -60,25 +60,12 @@ pub(super) fn run(steps: &Steps, kernel: &Kernel, image: &Image, trial: &Trial) 
     Ok(Tried { version: kernel.version, release: image.release.clone(), parts })
 }
 
-/// The machine: no network card, and the host's files to read.
+/// The machine, with the host's files to read.
 fn machine(image: &Image, trial: &Trial) -> Command {
-    let mut command = Command::new("timeout");
-    command.args([
-        LIMIT,
-        "qemu-system-x86_64",
-        "-accel",
-        "tcg,thread=multi",
-        "-cpu",
-        "max",
-        "-smp",
-        "1",
-        "-m",
-        "2048",
-    ]);
-    command.args(["-nodefaults", "-nic", "none", "-display", "none", "-serial", "stdio", "-no-reboot"]);
+    let mut command = qemu::machine(LIMIT, 1, 2048, &image.kernel, &image.initrd);
+    command.arg("-no-reboot");
     command.args(["-fsdev", "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap"]);
     command.args(["-device", "virtio-9p-pci,fsdev=host,mount_tag=host"]);
-    command.arg("-kernel").arg(&image.kernel).arg("-initrd").arg(&image.initrd);
     command
         .arg("-append")
         .arg(format!("console=ttyS0 quiet panic=-1 random.trust_cpu=on vm_trial={}", trial.script.display()));

@@ -27,18 +27,27 @@ const FRAMES: u32 = 20_000;
 pub(super) struct Part {
     /// Heading of its column.
     pub(super) name: &'static str,
-    /// A suite of the tests, and the tests in it; `None` for the agent's own check and for random frames.
-    tests: Option<(&'static str, &'static [&'static str])>,
+    work: Work,
     /// Whether a short trial has it.
     short: bool,
 }
 
+/// What a part runs.
+enum Work {
+    /// The agent's own check.
+    Check,
+    /// Random frames.
+    Frames,
+    /// A suite of the tests, and tests in it.
+    Tests(&'static str, &'static [&'static str]),
+}
+
 /// The parts, in their order.
 pub(super) const PARTS: [Part; 7] = [
-    Part { name: "check", tests: None, short: true },
+    Part { name: "check", work: Work::Check, short: true },
     Part {
         name: "fixtures",
-        tests: Some((
+        work: Work::Tests(
             "kernel_path",
             &[
                 "classification::",
@@ -51,13 +60,13 @@ pub(super) const PARTS: [Part; 7] = [
                 "smb::marks_each_smb_identifier_behind_a_session_header",
                 "tunnels::keeps_and_marks_a_tunnelled_session_by_its_inner_addresses",
             ],
-        )),
+        ),
         short: true,
     },
-    Part { name: "random frames", tests: None, short: true },
+    Part { name: "random frames", work: Work::Frames, short: true },
     Part {
         name: "attachment",
-        tests: Some((
+        work: Work::Tests(
             "attach",
             &[
                 "auto_takes_native_xdp_and_tcx",
@@ -66,29 +75,29 @@ pub(super) const PARTS: [Part; 7] = [
                 "clsact_filters_alone_see_a_session",
                 "native_xdp_watches_jumbo_frames",
             ],
-        )),
+        ),
         short: false,
     },
     Part {
         name: "sessions",
-        tests: Some((
+        work: Work::Tests(
             "outbound",
             &[
                 "real_session_is_one_incident_with_evidence_times_and_technique",
                 "session_over_ipv6_alerts",
                 "closed_port_is_a_refusal_without_a_technique",
             ],
-        )),
+        ),
         short: false,
     },
     Part {
         name: "tun",
-        tests: Some(("point_to_point", &["session_over_tun_is_reported_with_user_and_share"])),
+        work: Work::Tests("point_to_point", &["session_over_tun_is_reported_with_user_and_share"]),
         short: false,
     },
     Part {
         name: "enforcement",
-        tests: Some(("enforcement", &["hung_or_killed_agent_lets_everything_pass"])),
+        work: Work::Tests("enforcement", &["hung_or_killed_agent_lets_everything_pass"]),
         short: false,
     },
 ];
@@ -114,12 +123,12 @@ impl Trial {
             quoted(&workspace_root())
         );
         for part in &parts {
-            let command = match part.tests {
-                Some((suite, names)) => {
+            let command = match part.work {
+                Work::Tests(suite, names) => {
                     format!("{} --test-threads 1 {}", quoted(&build_tests(steps, suite)?), names.join(" "))
                 }
-                None if part.name == "check" => format!("{} check --iface lo", quoted(agent)),
-                None => format!(
+                Work::Check => format!("{} check --iface lo", quoted(agent)),
+                Work::Frames => format!(
                     "{} --count {FRAMES} --seed 1 --captures {}",
                     quoted(&frames),
                     quoted(&workspace_root().join("tests/captures"))

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use askama::Template;
 use axum::{extract::State, response::Response};
 use sensor_core::{
-    address::Direction,
     incident::Incident,
     level::{EvidenceLevel, Severity},
     time::Timestamp,
@@ -18,7 +17,7 @@ use super::{
     read,
     words::second,
 };
-use crate::{http::Source, storage::IdentifierQuery};
+use crate::{exposure::is_exposure, http::Source, storage::IdentifierQuery};
 
 #[derive(Template)]
 #[template(path = "exposed.html")]
@@ -66,8 +65,7 @@ pub(super) async fn page(State(source): State<Source>) -> Response {
 
 /// Adds an incident, if it shows that an internal host answered. Incidents come with the worst first.
 fn note(hosts: &mut BTreeMap<String, Host>, incident: Incident) {
-    let answered = incident.direction == Direction::Inbound && incident.level >= EvidenceLevel::Answered;
-    let Some(address) = incident.server().only_address().filter(|_| answered) else { return };
+    let Some(address) = incident.server().only_address().filter(|_| is_exposure(&incident)) else { return };
     let ports = incident.ports_phrase();
     let host = hosts.entry(address.to_string()).or_insert_with(|| Host {
         ports: Vec::new(),
@@ -103,7 +101,7 @@ impl Host {
 
 #[cfg(test)]
 mod tests {
-    use sensor_core::incident::fixtures;
+    use sensor_core::{address::Direction, incident::fixtures};
 
     use super::*;
 
