@@ -3,41 +3,17 @@
 //! Takes a slot, a packet and the time in kernel ticks. Changes the slot and returns what happened. Never emits, counts
 //! or looks anything up: that is the job of [`path`](crate::path).
 
-use core::{borrow::Borrow, hint::black_box};
+mod key;
+mod line;
 
+use core::borrow::Borrow;
+
+pub use self::key::SlotKey;
+use self::key::wide;
 use crate::{
     headers::Address,
-    slot::{AddressesHigh, FlowDetails, FlowLine, RECORD_VERSION, Side, Slot, TCP, UDP, bit, mark, tcp},
+    slot::{AddressesHigh, FlowDetails, FlowLine, RECORD_VERSION, Side, Slot, TCP, bit, mark, tcp},
 };
-
-/// The key of a flow, seen from the internal side, so both directions have the same one. `A` is an
-/// [`Address`] or a reference to one: in the kernel, IPv6 addresses do not fit into the registers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SlotKey<A = Address> {
-    /// 4 or 6.
-    pub family: u8,
-    /// IP protocol.
-    pub transport: u8,
-    /// Interface index.
-    pub ifindex: u32,
-    /// Internal address.
-    pub local: A,
-    /// External address.
-    pub remote: A,
-    /// Internal port, wire order.
-    pub local_port: u16,
-    /// External port, wire order.
-    pub remote_port: u16,
-}
-
-impl SlotKey<()> {
-    /// The same key with these addresses.
-    #[inline(always)]
-    pub(crate) const fn between<A>(&self, local: A, remote: A) -> SlotKey<A> {
-        let Self { family, transport, ifindex, local_port, remote_port, .. } = *self;
-        SlotKey { family, transport, ifindex, local, remote, local_port, remote_port }
-    }
-}
 
 /// One packet of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,42 +62,6 @@ pub struct Change {
     pub closed: bool,
     /// The counts are near their limit and must be settled.
     pub full: bool,
-}
-
-impl<A: Borrow<Address>> SlotKey<A> {
-    /// The slot of this flow among `slots`, a power of two.
-    ///
-    /// A multiply-and-fold hash with a secret seed: it spreads flows evenly, and outsiders cannot aim at a slot.
-    #[inline(always)]
-    #[must_use]
-    pub fn slot_index(&self, seed: [u64; 2], slots: u32) -> u32 {
-        let (local, remote) = (self.local.borrow(), self.remote.borrow());
-        let mut hash = if self.family == 6 {
-            // One after the other for each address, but both at the same time.
-            let local = fold(fold(seed[0] ^ wide(local[0], local[1])) ^ wide(local[2], local[3]));
-            let remote = fold(fold(seed[1] ^ wide(remote[0], remote[1])) ^ wide(remote[2], remote[3]));
-            local.wrapping_add(remote)
-        } else {
-            fold(seed[0] ^ wide(local[3], remote[3]))
-        };
-        let ends = self.local_port as u64
-            | (self.remote_port as u64) << 16
-            | ((self.ifindex << 8 | self.transport as u32) as u64) << 32;
-        hash = fold(hash ^ ends ^ seed[1]);
-        hash as u32 & (slots - 1)
-    }
-}
-
-/// Two words as one.
-#[inline(always)]
-const fn wide(low: u32, high: u32) -> u64 {
-    low as u64 | (high as u64) << 32
-}
-
-#[inline(always)]
-const fn fold(value: u64) -> u64 {
-    let product = value.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    product ^ product >> 32
 }
 
 impl Slot {
@@ -403,73 +343,6 @@ impl Packet {
         let synchronises = (self.tcp_flags & tcp::SYN != 0) as u32;
         self.sequence.wrapping_add(synchronises).wrapping_add(self.payload)
     }
-}
-
-impl FlowDetails {
-    /// Bytes of a side's stream that were left out so far.
-    #[inline(always)]
-    const fn gap(&self, side: usize) -> u32 {
-        let [a, b, c] = self.gap[side & 1];
-        u32::from_le_bytes([a, b, c, 0])
-    }
-
-    /// Sets them. A gap of 16 MiB or more counts as a little less than that.
-    #[inline(always)]
-    const fn set_gap(&mut self, side: usize, bytes: u32) {
-        const MAX: u32 = (1 << 24) - 1;
-        let [a, b, c, _] = (if bytes < MAX { bytes } else { MAX }).to_le_bytes();
-        self.gap[side & 1] = [a, b, c];
-    }
-}
-
-impl FlowLine {
-    /// Whether the connection ended: a reset, or a FIN from both sides. Never for UDP.
-    #[inline(always)]
-    #[must_use]
-    pub const fn is_over(&self) -> bool {
-        let [local, remote] = self.tcp_flags;
-        self.transport != UDP && ((local | remote) & tcp::RST != 0 || local & remote & tcp::FIN != 0)
-    }
-
-    /// Makes the generation odd before anything else changes, and returns it. Together with [`end_change`](Self::end_change)
-    /// this is the writer's half of a sequence lock: a reader that sees an odd generation, or a different one after its copy
-    /// than before, discards the copy.
-    ///
-    /// The stores are volatile, so each one happens and the compiler moves nothing across the fences. The processor keeps
-    /// the order of stores if its memory model does (x86-64, s390x). BPF has no store barrier before Linux 6.15, so on other
-    /// machines (arm64) a reader may still see a mixture during the few nanoseconds in which stores overtake each other.
-    #[inline(always)]
-    fn begin_change(&mut self) -> u32 {
-        let generation = self.generation.wrapping_add(2) | 1;
-        // SAFETY: a field of our own, borrowed for writing.
-        unsafe { (&raw mut self.generation).write_volatile(generation) };
-        compiler_barrier();
-        generation
-    }
-
-    /// Makes the generation even again, after all other changes.
-    #[inline(always)]
-    fn end_change(&mut self) {
-        compiler_barrier();
-        let generation = self.generation ^ 1;
-        // SAFETY: as above.
-        unsafe { (&raw mut self.generation).write_volatile(generation) };
-    }
-
-    /// Packets from both sides.
-    #[inline(always)]
-    #[must_use]
-    pub const fn total_packets(&self) -> u64 {
-        self.packets[0] as u64 + self.packets[1] as u64
-    }
-}
-
-/// Keeps the compiler from moving visible loads and stores across this point. A `compiler_fence` would say so, but the BPF
-/// backend of LLVM has no instruction for one. This is an empty assembler block that may touch all memory. A test over the
-/// object's instructions checks the effect.
-#[inline(always)]
-fn compiler_barrier() {
-    black_box(());
 }
 
 /// A SYN that opens a connection.

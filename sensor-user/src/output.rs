@@ -96,6 +96,7 @@ impl StoreOutput {
         self.waiting_bytes -= bytes(&oldest);
         self.dropped += oldest.documents.len() as u64;
         oldest.documents.clear();
+        oldest.flows.clear();
         if let Some(next) = self.waiting.pop_front() {
             oldest.merge(next);
         }
@@ -104,7 +105,8 @@ impl StoreOutput {
 }
 
 fn bytes(rows: &RowBatch) -> usize {
-    rows.documents.iter().map(|one| one.body.len()).sum()
+    let documents = rows.documents.iter().map(|one| one.body.len());
+    documents.chain(rows.flows.iter().map(|(_, state)| state.len())).sum()
 }
 
 /// The documents of events, as rows.
@@ -165,6 +167,7 @@ fn response(entry: &Entry, sensor: &ecs::Sensor) -> NewDocument {
 impl Output for StoreOutput {
     fn take(&mut self, batch: Batch, _: Timestamp) {
         let mut rows = RowBatch { documents: documents(&batch.events, &self.sensor), ..RowBatch::default() };
+        state::add_flows(&batch.events, &mut rows);
         state::add_changes(&batch.changes, &mut rows);
         if let Some(connections) = &batch.connections {
             state::add_connections(connections, &mut rows);

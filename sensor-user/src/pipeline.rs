@@ -2,11 +2,13 @@
 //!
 //! Takes records and slots as bytes, gives batches of events and changed state to an [`Output`]. Reads no clock.
 
+mod output;
+
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use sensor_common::slot::Slot;
 use sensor_core::{
-    Core, Input, StateChanges,
+    Core, Input,
     address::FiveTuple,
     event::Event,
     exempt::{Exemptions, Hit},
@@ -18,6 +20,7 @@ use sensor_core::{
 };
 use tracing::warn;
 
+pub use self::output::{Batch, Output, Saving};
 use crate::{
     config::Config,
     kernel::{counters::CounterValues, interface::Interface},
@@ -37,73 +40,6 @@ const SAVE_IDLE: Duration = Duration::from_secs(60);
 
 /// Time for the output to take the last events at the end.
 const LAST_WRITES: Duration = Duration::from_secs(5);
-
-/// Events and state to store together.
-#[derive(Default)]
-pub struct Batch {
-    /// Events, in order.
-    pub events: Vec<Event>,
-    /// Changed state.
-    pub changes: StateChanges,
-    /// Open connections, when they are due to be saved: they replace those that were saved before.
-    pub connections: Option<Vec<StoredFlow<Link>>>,
-    /// Hits of exemptions, likewise.
-    pub hits: Option<BTreeMap<String, Hit>>,
-    /// Blocks in force, if they changed.
-    pub blocks: Option<StoredBlocks>,
-    /// What was done.
-    pub responses: Vec<Entry>,
-}
-
-/// Waits for the store, for so long at most.
-pub type Saving = Box<dyn FnOnce(Duration) + Send>;
-
-/// Destination of events.
-pub trait Output {
-    /// Takes a batch. Never waits.
-    fn take(&mut self, batch: Batch, now: Timestamp);
-
-    /// Adds what was found about the hosts of an incident to its events that wait here. Tells whether there was one.
-    fn enrich(&mut self, _enriched: &Enriched, _now: Timestamp) -> bool {
-        false
-    }
-
-    /// Passes on what has waited long enough. Never waits.
-    fn release(&mut self, _now: Timestamp) {}
-
-    /// How long the first of what waits here waits at most; `None` if nothing does.
-    fn due(&self, _now: Timestamp) -> Option<Duration> {
-        None
-    }
-
-    /// Waits until everything is written, at most for this time.
-    fn settle(&mut self, patience: Duration);
-
-    /// Returns a function that waits until the store has everything so far; to be called on another thread.
-    fn saving(&mut self) -> Saving;
-
-    /// Opens files again that were renamed or removed. Never waits.
-    fn reopen(&self) {}
-
-    /// Goes on with other outputs. Never waits. Returns the names of those that changed.
-    fn change(&mut self, _config: &Config) -> Vec<String> {
-        vec![]
-    }
-
-    /// Documents name the interface with this index from now on.
-    fn interface(&mut self, index: u32, name: &str);
-
-    /// Whether state is kept, so that incidents and connections continue after the end of the run.
-    fn keeps_state(&self) -> bool;
-
-    /// Counts of documents.
-    fn counts(&self) -> OutputCounts;
-
-    /// The state of each output of the agent.
-    fn status(&self) -> Vec<OutputStatus> {
-        vec![]
-    }
-}
 
 /// The core and its surroundings.
 pub struct Pipeline {

@@ -1,9 +1,12 @@
 //! Converts the core's state to rows of the store, and back.
 
+mod ended;
+
 use std::{collections::BTreeMap, net::IpAddr};
 
 use sensor_core::{
     StateChanges,
+    event::Event,
     exempt::Hit,
     flow::StoredFlow,
     incident::{Incident, Link, StoredIncident},
@@ -12,7 +15,9 @@ use sensor_core::{
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::warn;
 
+pub use self::ended::EndedFlow;
 use crate::{
+    ecs,
     response::StoredBlocks,
     storage::{BLOCKS, Contact, IncidentRow, RowBatch, Rows, TERM_CLOCK},
 };
@@ -107,6 +112,21 @@ fn contacts(incident: &Incident) -> impl Iterator<Item = Contact> {
             level: incident.level as u8,
         })
     })
+}
+
+/// Adds short forms of the summaries among events to a batch of rows.
+pub fn add_flows(events: &[Event], batch: &mut RowBatch) {
+    let summaries = events.iter().filter_map(|event| match event {
+        Event::Flow(summary) => Some(summary),
+        _ => None,
+    });
+    batch.flows.extend(summaries.map(|summary| (ecs::flow_id(summary), bytes(&EndedFlow::of(summary)))));
+}
+
+/// The latest connections that ended, as far as this version can read them.
+#[must_use]
+pub fn ended_flows(rows: &[Vec<u8>]) -> Vec<EndedFlow> {
+    rows.iter().filter_map(|row| rmp_serde::from_slice(row).ok()).collect()
 }
 
 /// Adds open connections to a batch of rows.

@@ -6,18 +6,22 @@
 //! held; of a longer message the head is given as soon as that much of it is there.
 
 mod checksum;
+mod framed;
+mod piece;
 mod repeated;
 
 use std::hash::{DefaultHasher, Hasher as _};
 
-pub use self::checksum::Checksum;
-use self::{checksum::Checksums, repeated::Repeated};
-use super::{
-    dcerpc::{self, RpcError},
-    framing::Framing,
-    http,
-    nbss::{self, Header},
+pub use self::{
+    checksum::Checksum,
+    piece::{Joined, Piece},
 };
+use self::{
+    checksum::Checksums,
+    framed::{Framed, framed},
+    repeated::Repeated,
+};
+use super::framing::Framing;
 
 /// Most bytes held, and most bytes given of one message.
 pub const MAX_BUFFERED: usize = 16 * 1024;
@@ -34,46 +38,6 @@ const MAX_STARTS: usize = 8;
 
 /// Second readings of messages that are given.
 const MAX_SECOND_READINGS: u64 = 16;
-
-/// Payload of a TCP segment, or the head of it.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Piece<'a> {
-    /// Sequence number of the first byte.
-    pub sequence: u32,
-    /// What there is of the payload.
-    pub bytes: &'a [u8],
-    /// Bytes of the payload behind those that were not captured.
-    pub missing: u32,
-    /// Whether a message is known to start here.
-    pub starts_message: bool,
-    /// Whether nothing behind these bytes is going to come of the message that they are of.
-    pub last: bool,
-    /// Not 0: a later message of a compound, of so many bytes, starts here. It has no session header of its own (MS-SMB2 3.2.4.1.4)
-    /// and is given with one.
-    pub chained: u32,
-    /// The checksum of its segment.
-    pub checksum: Checksum,
-}
-
-/// A message with its framing, or the head of one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Joined {
-    /// What there is of it.
-    pub bytes: Vec<u8>,
-    /// Bytes of it that are missing at its end, as its framing says.
-    pub missing: usize,
-}
-
-impl Joined {
-    /// A message; with a session header in front if it is a later one of a compound.
-    fn of(mut bytes: Vec<u8>, missing: usize, is_chained: bool) -> Self {
-        if is_chained {
-            let [_, length @ ..] = ((bytes.len() + missing) as u32).to_be_bytes();
-            bytes.splice(..0, [&[0], &length[..]].concat());
-        }
-        Self { bytes, missing }
-    }
-}
 
 /// One side of a connection.
 #[derive(Debug)]
@@ -101,16 +65,6 @@ pub struct Stream {
     conflicts: u64,
     /// Readings of messages that were given already.
     readings: u64,
-}
-
-/// What a message is by its framing.
-enum Framed {
-    /// Not enough of it is there to say.
-    Early,
-    /// It has this length, framing included.
-    Whole(usize),
-    /// It is none.
-    Lost,
 }
 
 /// A message that was given.
@@ -427,31 +381,6 @@ impl Stream {
         self.head.clear();
         self.chained = 0;
         self.passing = 0;
-    }
-}
-
-/// What these bytes begin with.
-fn framed(framing: Framing, bytes: &[u8]) -> Framed {
-    match framing {
-        Framing::NetBios => match (Header::read(bytes), bytes.get(nbss::HEADER_LEN..)) {
-            (Ok(Header { kind: 0x81..=0x85, length }), _) => Framed::Whole(nbss::HEADER_LEN + length),
-            (Ok(Header { kind: 0, length }), Some([0xFC..=0xFF, b'S', b'M', b'B', ..])) => {
-                Framed::Whole(nbss::HEADER_LEN + length)
-            }
-            (Ok(Header { kind: 0, length: 0 }), _) => Framed::Whole(nbss::HEADER_LEN),
-            (Ok(Header { kind: 0, .. }), Some([] | [_] | [_, _] | [_, _, _])) | (Err(_), _) => Framed::Early,
-            (Ok(_), _) => Framed::Lost,
-        },
-        Framing::DceRpc => match dcerpc::length(bytes) {
-            Ok(length) => Framed::Whole(length),
-            Err(RpcError::Truncated(_)) => Framed::Early,
-            Err(_) => Framed::Lost,
-        },
-        Framing::Http => match http::head_len(bytes) {
-            Some(length) => Framed::Whole(length),
-            None if bytes.len() < MAX_BUFFERED => Framed::Early,
-            None => Framed::Lost,
-        },
     }
 }
 

@@ -24,6 +24,7 @@ use schemars::{JsonSchema, Schema};
 use sensor_core::{
     event::FlowSummary,
     incident::{CampaignSummary, IncidentEvent, QuotaSummary},
+    service::Service,
 };
 use serde::Serialize;
 
@@ -92,6 +93,18 @@ pub const RESPONSE_SEVERITY: u8 = response::SEVERITY;
 #[must_use]
 pub fn flow(summary: &FlowSummary, sensor: &Sensor) -> Document {
     Document::of(flow::id(&summary.view()), &flow::document(summary, sensor))
+}
+
+/// The identifier of the document of a finished connection.
+#[must_use]
+pub fn flow_id(summary: &FlowSummary) -> String {
+    flow::id(&summary.view())
+}
+
+/// The name of a service in `smb_sensor.service`.
+#[must_use]
+pub const fn service(service: Service) -> &'static str {
+    endpoint::service(service)
 }
 
 /// The JSON schemas of all documents, by file name.

@@ -14,6 +14,14 @@ pub(super) fn put(transaction: &Transaction<'_>, batch: &RowBatch) -> rusqlite::
             insert.execute(params![one.id, one.kind as i64, one.incident, one.severity, one.at, one.body])?;
         }
     }
+    if !batch.flows.is_empty() {
+        let mut insert = transaction.prepare_cached(
+            "INSERT OR IGNORE INTO flows (sequence, state) SELECT sequence, ?2 FROM documents WHERE id = ?1",
+        )?;
+        for (document, state) in &batch.flows {
+            insert.execute(params![document, state])?;
+        }
+    }
     if !batch.incidents.is_empty() {
         let mut upsert = transaction.prepare_cached(
             "INSERT INTO incidents (id, severity, last, open, state) VALUES (?1, ?2, ?3, ?4, ?5)

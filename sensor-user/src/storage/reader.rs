@@ -15,9 +15,6 @@ use super::{
 /// Documents that are read at once.
 const PAGE: u64 = 512;
 
-/// Positions back from the last document in which the latest of a kind are looked for.
-const LOOK_BACK: i64 = 50_000;
-
 /// Candidates that an ambiguous identifier lists.
 const MAX_CANDIDATES: usize = 8;
 
@@ -94,18 +91,15 @@ impl Reader {
         }
     }
 
-    /// The latest documents of a kind, the last one first. Older ones than the last 50,000 of any kind are not looked at.
+    /// The short forms of the latest summaries of connections, the last one first.
     ///
     /// # Errors
     /// [`StorageError`]
-    pub fn latest(&self, kind: DocumentKind, limit: u64) -> Result<Vec<DocumentRow>, StorageError> {
+    pub fn latest_flows(&self, limit: u64) -> Result<Vec<Vec<u8>>, StorageError> {
         self.run(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT sequence, id, kind, severity, at, body FROM documents
-                 WHERE kind = ?1 AND sequence > (SELECT coalesce(max(sequence), 0) FROM documents) - ?2
-                 ORDER BY sequence DESC LIMIT ?3",
-            )?;
-            let rows = statement.query_map(params![kind as i64, LOOK_BACK, limit.cast_signed()], document)?;
+            let mut statement =
+                connection.prepare_cached("SELECT state FROM flows ORDER BY sequence DESC LIMIT ?1")?;
+            let rows = statement.query_map([limit.cast_signed()], |row| row.get(0))?;
             rows.collect()
         })
     }

@@ -190,6 +190,19 @@ mod tests {
     }
 
     #[test]
+    fn short_form_of_a_flow_goes_with_its_document() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut connection = schema::open(&folder.path().join("db")).unwrap();
+        let documents = "INSERT INTO documents (id, kind, severity, at, body) VALUES ('a', 2, 0, 0, 'x'), ('b', 2, 0, 0, 'x')";
+        connection.execute(documents, []).unwrap();
+        connection.execute("INSERT INTO flows SELECT sequence, x'01' FROM documents", []).unwrap();
+        let old = TooOld { sequence: 1, from: 0, to: 1 };
+        assert_eq!(Retention::default().by_age(&mut connection, &old).unwrap().documents.len(), 1);
+        let left = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+        assert_eq!(connection.query_row("SELECT sum(sequence) FROM flows", [], left), Ok(2));
+    }
+
+    #[test]
     fn many_contacts_go_before_documents_of_incidents() {
         let (_folder, mut connection) = with_contacts(MAX_CONTACTS + 1);
         let document = "INSERT INTO documents (id, kind, severity, at, body) VALUES ('d', 1, 21, 0, 'x')";

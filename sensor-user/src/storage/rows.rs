@@ -104,6 +104,8 @@ pub const fn day_of(nanos: i64) -> i64 {
 pub struct RowBatch {
     /// Documents.
     pub documents: Vec<NewDocument>,
+    /// Short forms of summaries of connections, each with the identifier of its document in this batch.
+    pub flows: Vec<(String, Vec<u8>)>,
     /// Incidents, each as it is now.
     pub incidents: Vec<IncidentRow>,
     /// External hosts and the internal ones that they had to do with.
@@ -128,6 +130,7 @@ impl RowBatch {
     /// Adds what is to be committed behind it.
     pub fn merge(&mut self, later: Self) {
         self.documents.extend(later.documents);
+        self.flows.extend(later.flows);
         self.incidents.retain(|known| later.incidents.iter().all(|new| new.id != known.id));
         self.incidents.extend(later.incidents);
         self.contacts.extend(later.contacts);

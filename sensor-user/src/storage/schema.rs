@@ -58,6 +58,13 @@ CREATE TABLE IF NOT EXISTS contacts (
 CREATE INDEX IF NOT EXISTS contacts_by_day ON contacts (day);
 ";
 
+/// The summaries of connections in short form; each goes with its document. A database of an earlier version gets them likewise.
+const FLOWS: &str = "
+CREATE TABLE IF NOT EXISTS flows (sequence INTEGER PRIMARY KEY, state BLOB NOT NULL) STRICT;
+CREATE TRIGGER IF NOT EXISTS flows_go_with_documents AFTER DELETE ON documents WHEN old.kind = 2
+BEGIN DELETE FROM flows WHERE sequence = old.sequence; END;
+";
+
 /// What a database holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
@@ -120,7 +127,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, StorageError> {
         if is_new {
             connection.execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"))?;
         }
-        connection.execute_batch(CONTACTS)
+        connection.execute_batch(CONTACTS)?;
+        connection.execute_batch(FLOWS)
     };
     set_up().map_err(failed("set up"))?;
     Ok(connection)

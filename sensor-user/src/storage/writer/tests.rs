@@ -85,6 +85,23 @@ fn documents_are_readable_while_the_writer_runs_and_after_it() {
 }
 
 #[test]
+fn short_forms_of_flows_are_kept_once_and_the_last_ones_come_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Running::begin(directory.path(), Bounds::default());
+    let batch = |numbers: std::ops::RangeInclusive<u64>| {
+        let flows = numbers.clone().map(|number| (document(number).id, vec![number as u8])).collect();
+        RowBatch { flows, ..documents(numbers) }
+    };
+    store.submit(batch(1..=3));
+    store.submit(batch(3..=4));
+    store.submit(RowBatch { flows: vec![("unknown".into(), vec![9])], ..RowBatch::default() });
+    let latest = |limit| Reader::open(directory.path()).unwrap().latest_flows(limit).unwrap();
+    assert_eq!(latest(10), [vec![4], vec![3], vec![2], vec![1]]);
+    assert_eq!(latest(1), [vec![4]]);
+    store.end();
+}
+
+#[test]
 fn state_survives_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let incident = |id: &str, open| IncidentRow {

@@ -14,6 +14,7 @@ fn filled(directory: &Path) {
     let store = Running::begin(directory, Bounds::default());
     store.submit(RowBatch {
         documents: (1..=DOCUMENTS).map(wide).collect(),
+        flows: (1..=DOCUMENTS).map(|number| (wide(number).id, vec![1])).collect(),
         incidents: vec![IncidentRow { id: "aa01".into(), severity: 99, last: 5, open: true, state: vec![1] }],
         terms: vec![("rule".into(), "8.8.4.4".into(), 5)],
         cursors: vec![("output".into(), 7)],
@@ -57,6 +58,8 @@ fn has_the_rest(directory: &Path, lost: u64) {
     assert_eq!(reader.cursor("output").unwrap(), Some(7));
     let state = reader.state(0).unwrap();
     assert_eq!((state.incidents.len(), state.terms.len()), (1, 1));
+    let flows = reader.latest_flows(2 * DOCUMENTS).unwrap();
+    assert_eq!(flows.len() as u64, DOCUMENTS - lost, "short forms go with their documents");
 }
 
 #[test]

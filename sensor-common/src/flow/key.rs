@@ -1,0 +1,70 @@
+//! Which flow a packet belongs to, and in which slot that is.
+
+use core::borrow::Borrow;
+
+use crate::headers::Address;
+
+/// The key of a flow, seen from the internal side, so both directions have the same one. `A` is an
+/// [`Address`] or a reference to one: in the kernel, IPv6 addresses do not fit into the registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotKey<A = Address> {
+    /// 4 or 6.
+    pub family: u8,
+    /// IP protocol.
+    pub transport: u8,
+    /// Interface index.
+    pub ifindex: u32,
+    /// Internal address.
+    pub local: A,
+    /// External address.
+    pub remote: A,
+    /// Internal port, wire order.
+    pub local_port: u16,
+    /// External port, wire order.
+    pub remote_port: u16,
+}
+
+impl SlotKey<()> {
+    /// The same key with these addresses.
+    #[inline(always)]
+    pub(crate) const fn between<A>(&self, local: A, remote: A) -> SlotKey<A> {
+        let Self { family, transport, ifindex, local_port, remote_port, .. } = *self;
+        SlotKey { family, transport, ifindex, local, remote, local_port, remote_port }
+    }
+}
+
+impl<A: Borrow<Address>> SlotKey<A> {
+    /// The slot of this flow among `slots`, a power of two.
+    ///
+    /// A multiply-and-fold hash with a secret seed: it spreads flows evenly, and outsiders cannot aim at a slot.
+    #[inline(always)]
+    #[must_use]
+    pub fn slot_index(&self, seed: [u64; 2], slots: u32) -> u32 {
+        let (local, remote) = (self.local.borrow(), self.remote.borrow());
+        let mut hash = if self.family == 6 {
+            // One after the other for each address, but both at the same time.
+            let local = fold(fold(seed[0] ^ wide(local[0], local[1])) ^ wide(local[2], local[3]));
+            let remote = fold(fold(seed[1] ^ wide(remote[0], remote[1])) ^ wide(remote[2], remote[3]));
+            local.wrapping_add(remote)
+        } else {
+            fold(seed[0] ^ wide(local[3], remote[3]))
+        };
+        let ends = self.local_port as u64
+            | (self.remote_port as u64) << 16
+            | ((self.ifindex << 8 | self.transport as u32) as u64) << 32;
+        hash = fold(hash ^ ends ^ seed[1]);
+        hash as u32 & (slots - 1)
+    }
+}
+
+/// Two words as one.
+#[inline(always)]
+pub(super) const fn wide(low: u32, high: u32) -> u64 {
+    low as u64 | (high as u64) << 32
+}
+
+#[inline(always)]
+const fn fold(value: u64) -> u64 {
+    let product = value.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    product ^ product >> 32
+}
