@@ -46,7 +46,7 @@ impl Browser {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = spawn(command)?;
         let commands = child.stdin.take().context("no way to command the browser")?;
-        let answers = BufReader::new(child.stdout.take().context("no way to hear the browser")?);
+        let answers = BufReader::new(child.stdout.take().context("no output of the browser")?);
         let (sender, messages) = channel();
         thread::spawn(move || {
             for message in answers.split(0).map_while(Result::ok) {

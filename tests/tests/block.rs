@@ -121,12 +121,12 @@ fn block_survives_a_restart_and_ends_with_a_killed_agent() {
         border.client().run(|| TcpStream::connect_timeout(&to, Duration::from_millis(400))).unwrap().is_ok()
     };
     let agent = start();
-    let mut standing = connect(border.client(), outside.address()).unwrap();
-    echo(&mut standing, &[7; 500]).unwrap();
+    let mut established = connect(border.client(), outside.address()).unwrap();
+    echo(&mut established, &[7; 500]).unwrap();
     let text = command(state.path(), &block(&pair(), 600));
     assert!(text.contains("blocked 10.") && text.contains("by root (uid 0), a test"), "{text}");
-    standing.set_read_timeout(Some(Duration::from_millis(400))).unwrap();
-    assert!(echo(&mut standing, &[7; 500]).is_err(), "an established connection is cut");
+    established.set_read_timeout(Some(Duration::from_millis(400))).unwrap();
+    assert!(echo(&mut established, &[7; 500]).is_err(), "an established connection is cut");
     assert!(!passes());
     agent.stop().unwrap();
     assert!(passes(), "without an agent everything passes");

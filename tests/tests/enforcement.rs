@@ -107,9 +107,9 @@ fn exemptions_neighbours_and_established_connections_pass() {
     agent.stop().unwrap();
 
     let agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
-    let mut standing = connect(border.client(), outside.address()).unwrap();
+    let mut established = connect(border.client(), outside.address()).unwrap();
     command(state.path(), &ON);
-    sensor_tests::echo(&mut standing, &[7; 500]).unwrap();
+    sensor_tests::echo(&mut established, &[7; 500]).unwrap();
     assert!(!is_let_through(border.client(), outside.address()));
     agent.stop().unwrap();
 }

@@ -38,7 +38,7 @@ pub struct Settings {
     pub incident_idle: Duration,
     /// Whether each connection gets a summary.
     pub flow_summaries: bool,
-    /// Whether other sensors are asked about new destinations, and hear of those that are known here.
+    /// Whether other sensors are asked about new destinations, and learn of those that are known here.
     pub shared_terms: bool,
     /// Whether to report which connections belong to incidents, so that their packets can be recorded.
     pub recording: bool,

@@ -31,7 +31,7 @@ use crate::{
     control::{self, Control},
     ecs,
     enforcement::{Enforcement, Now, permitted},
-    enrich::{Asker, Enriching},
+    enrich::{Enriching, LookupSender},
     fingerprint_key,
     health::HealthBoard,
     http::{Http, LoadConfig, ReloadState},
@@ -63,7 +63,7 @@ impl Sensor {
     /// The missing part, with what to do; nothing stays attached.
     pub(super) fn start(
         config: Config,
-        (files, names, asker): (Files, Names, Asker),
+        (files, names, lookups): (Files, Names, LookupSender),
         load: LoadConfig,
         learnt: Arc<Notify>,
         supervisor: &Supervisor,
@@ -199,7 +199,7 @@ impl Sensor {
             },
             owners,
         );
-        let output = Enriching::new(StoreOutput::new(handle, sensor, sinks), asker);
+        let output = Enriching::new(StoreOutput::new(handle, sensor, sinks), lookups);
         let mut pipeline = Pipeline::new(core, output).with_recording(recording).with_fleet(asking);
         let known = KnownTraffic::of(&config, now.at);
         pipeline.restore_hits(restored.hits);

@@ -8,5 +8,5 @@ mod worker;
 
 pub use self::{
     stage::Enriching,
-    worker::{Asker, start},
+    worker::{LookupSender, start},
 };

@@ -14,7 +14,7 @@ use sensor_core::{
     time::Timestamp,
 };
 
-use super::worker::{Asker, Question};
+use super::worker::{Lookup, LookupSender};
 use crate::{
     config::Config,
     pipeline::{Batch, Output, Saving},
@@ -26,17 +26,17 @@ use crate::{
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Batches that wait at most.
-const MAX_HELD: usize = 1_024;
+const MAX_WAITING: usize = 1_024;
 
 /// An output whose incidents are enriched on their way.
 pub struct Enriching<O> {
     output: O,
-    asker: Asker,
-    held: VecDeque<Held>,
+    lookups: LookupSender,
+    waiting: VecDeque<WaitingBatch>,
 }
 
 /// A batch that waits, or stands behind one that does.
-struct Held {
+struct WaitingBatch {
     batch: Batch,
     since: Timestamp,
     /// Incidents about whose hosts no answer came yet.
@@ -46,16 +46,19 @@ struct Held {
 impl<O: Output> Enriching<O> {
     /// Enriches what goes to `output`.
     #[must_use]
-    pub const fn new(output: O, asker: Asker) -> Self {
-        Self { output, asker, held: VecDeque::new() }
+    pub const fn new(output: O, lookups: LookupSender) -> Self {
+        Self { output, lookups, waiting: VecDeque::new() }
     }
 
     /// Passes on the first batches, as far as `is_ready` says so.
-    fn pass_on(&mut self, now: Timestamp, is_ready: impl Fn(&Held) -> bool) {
-        while self.held.front().is_some_and(|held| self.held.len() > MAX_HELD || is_ready(held))
-            && let Some(held) = self.held.pop_front()
+    fn pass_on(&mut self, now: Timestamp, is_ready: impl Fn(&WaitingBatch) -> bool) {
+        while self
+            .waiting
+            .front()
+            .is_some_and(|waiting| self.waiting.len() > MAX_WAITING || is_ready(waiting))
+            && let Some(waiting) = self.waiting.pop_front()
         {
-            self.output.take(held.batch, now);
+            self.output.take(waiting.batch, now);
         }
     }
 
@@ -65,8 +68,8 @@ impl<O: Output> Enriching<O> {
 }
 
 /// The last moment of a batch, whichever way the clock was set meanwhile.
-fn is_due(held: &Held, now: Timestamp) -> bool {
-    held.awaited.is_empty() || now.distance(held.since) >= PATIENCE
+fn is_due(waiting: &WaitingBatch, now: Timestamp) -> bool {
+    waiting.awaited.is_empty() || now.distance(waiting.since) >= PATIENCE
 }
 
 fn incident_of(event: &Event) -> Option<&IncidentEvent> {
@@ -80,21 +83,21 @@ impl<O: Output> Output for Enriching<O> {
     fn take(&mut self, batch: Batch, now: Timestamp) {
         let mut awaited = BTreeSet::new();
         for event in batch.events.iter().filter_map(incident_of) {
-            let asked = self.asker.ask(Question::of(&event.incident));
+            let asked = self.lookups.ask(Lookup::of(&event.incident));
             // What follows an incident that was opened says nothing that the core does not know by then.
             if asked && event.action == IncidentAction::Opened {
                 awaited.insert(event.incident.id);
             }
         }
-        self.held.push_back(Held { batch, since: now, awaited });
+        self.waiting.push_back(WaitingBatch { batch, since: now, awaited });
         self.release(now);
     }
 
     fn enrich(&mut self, enriched: &Enriched, now: Timestamp) -> bool {
         let mut is_said = false;
-        for held in &mut self.held {
-            held.awaited.remove(&enriched.incident);
-            for event in &mut held.batch.events {
+        for waiting in &mut self.waiting {
+            waiting.awaited.remove(&enriched.incident);
+            for event in &mut waiting.batch.events {
                 if let Event::Incident(event) = event
                     && event.incident.id == enriched.incident
                 {
@@ -108,11 +111,11 @@ impl<O: Output> Output for Enriching<O> {
     }
 
     fn release(&mut self, now: Timestamp) {
-        self.pass_on(now, |held| is_due(held, now));
+        self.pass_on(now, |waiting| is_due(waiting, now));
     }
 
     fn due(&self, now: Timestamp) -> Option<Duration> {
-        self.held.front().map(|held| PATIENCE.saturating_sub(now.distance(held.since)))
+        self.waiting.front().map(|waiting| PATIENCE.saturating_sub(now.distance(waiting.since)))
     }
 
     fn settle(&mut self, patience: Duration) {
@@ -190,10 +193,10 @@ mod tests {
         }
     }
 
-    fn stage(room: usize) -> (Enriching<Sink>, Receiver<Question>, Passed) {
-        let (asker, questions) = Asker::alone(room);
+    fn stage(room: usize) -> (Enriching<Sink>, Receiver<Lookup>, Passed) {
+        let (lookups, questions) = LookupSender::alone(room);
         let passed = Passed::default();
-        (Enriching::new(Sink(Rc::clone(&passed)), asker), questions, passed)
+        (Enriching::new(Sink(Rc::clone(&passed)), lookups), questions, passed)
     }
 
     fn batch(action: IncidentAction, incident: &Incident) -> Batch {
@@ -262,11 +265,11 @@ mod tests {
 
     #[test]
     fn what_waits_is_bounded() {
-        let (mut stage, _questions, passed) = stage(2 * MAX_HELD);
+        let (mut stage, _questions, passed) = stage(2 * MAX_WAITING);
         let leak = fixtures::leak_accepted();
-        for _ in 0..=MAX_HELD {
+        for _ in 0..=MAX_WAITING {
             stage.take(batch(IncidentAction::Opened, &leak), fixtures::after(0));
         }
-        assert_eq!((stage.held.len(), passed.borrow().len()), (MAX_HELD, 1));
+        assert_eq!((stage.waiting.len(), passed.borrow().len()), (MAX_WAITING, 1));
     }
 }

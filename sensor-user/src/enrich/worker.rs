@@ -34,7 +34,7 @@ const RECENT: Duration = Duration::from_secs(60);
 
 /// What is to be known: the hosts of an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Question {
+pub(super) struct Lookup {
     pub(super) incident: IncidentId,
     /// `None` where they are many.
     pub(super) internal: Option<IpAddr>,
@@ -43,7 +43,7 @@ pub(super) struct Question {
     pub(super) seen: (Timestamp, Timestamp, EvidenceLevel),
 }
 
-impl Question {
+impl Lookup {
     pub(super) fn of(incident: &Incident) -> Self {
         Self {
             incident: incident.id,
@@ -56,17 +56,17 @@ impl Question {
 
 /// Asks the thread. It ends when this is dropped.
 #[derive(Debug)]
-pub struct Asker(SyncSender<Question>);
+pub struct LookupSender(SyncSender<Lookup>);
 
-impl Asker {
+impl LookupSender {
     /// Asks. Never waits. Tells whether there was room for the question.
-    pub(super) fn ask(&self, question: Question) -> bool {
+    pub(super) fn ask(&self, question: Lookup) -> bool {
         self.0.try_send(question).is_ok()
     }
 
     /// One without a thread, and the questions that it asks.
     #[cfg(test)]
-    pub(super) fn alone(room: usize) -> (Self, Receiver<Question>) {
+    pub(super) fn alone(room: usize) -> (Self, Receiver<Lookup>) {
         let (sender, questions) = sync_channel(room);
         (Self(sender), questions)
     }
@@ -80,7 +80,7 @@ pub fn start(
     (sources, name_servers): (&HostSources, &[IpAddr]),
     state_dir: PathBuf,
     supervisor: &Supervisor,
-) -> io::Result<(Asker, mpsc::Receiver<Enriched>)> {
+) -> io::Result<(LookupSender, mpsc::Receiver<Enriched>)> {
     let (sender, questions) = sync_channel(MAX_WAITING);
     let (answers, enriched) = mpsc::channel(MAX_WAITING);
     let sources = Sources::start(sources, name_servers, state_dir, supervisor)?;
@@ -89,7 +89,7 @@ pub fn start(
         worker.run(&questions);
         Ok::<_, std::convert::Infallible>(())
     })?;
-    Ok((Asker(sender), enriched))
+    Ok((LookupSender(sender), enriched))
 }
 
 /// Answers what is asked, until nobody asks any more.
@@ -97,11 +97,11 @@ struct Worker {
     sources: Sources,
     answers: mpsc::Sender<Enriched>,
     /// The latest questions, the last one at the end.
-    recent: VecDeque<(Instant, Question)>,
+    recent: VecDeque<(Instant, Lookup)>,
 }
 
 impl Worker {
-    fn run(mut self, questions: &Receiver<Question>) {
+    fn run(mut self, questions: &Receiver<Lookup>) {
         self.sources.refresh();
         let mut looked = Instant::now();
         loop {
@@ -124,7 +124,7 @@ impl Worker {
         }
     }
 
-    fn remember(&mut self, question: Question) {
+    fn remember(&mut self, question: Lookup) {
         self.recent.retain(|(at, known)| known.incident != question.incident && at.elapsed() < RECENT);
         if self.recent.len() == MAX_RECENT {
             self.recent.pop_front();
@@ -142,7 +142,7 @@ impl Worker {
         }
     }
 
-    fn external(&mut self, question: &Question) -> Enrichment {
+    fn external(&mut self, question: &Lookup) -> Enrichment {
         let Some(address) = question.external else { return Enrichment::default() };
         let (first, last, level) = question.seen;
         let internal = question.internal.map(|address| address.to_string());
@@ -150,7 +150,7 @@ impl Worker {
             .external(address, &Sighting { external: address.to_string(), internal, first, last, level })
     }
 
-    fn answer(&mut self, question: &Question) {
+    fn answer(&mut self, question: &Lookup) {
         let answer = Enriched {
             incident: question.incident,
             internal: question.internal.map(|address| self.sources.internal(address)).unwrap_or_default(),
@@ -190,14 +190,14 @@ mod tests {
             answers,
             recent: VecDeque::new(),
         };
-        let (asker, questions) = Asker::alone(8);
+        let (lookups, questions) = LookupSender::alone(8);
         let thread = thread::spawn(move || worker.run(&questions));
         let internal = Some("10.0.0.2".parse().unwrap());
-        assert!(asker.ask(Question { incident: IncidentId(7), internal, external: None, seen: SEEN }));
+        assert!(lookups.ask(Lookup { incident: IncidentId(7), internal, external: None, seen: SEEN }));
         assert_eq!(name(enriched.blocking_recv().unwrap()), None);
         fs::write(&file, "0 00:00:5e:00:53:01 10.0.0.2 pc-ann *\n").unwrap();
         assert_eq!(name(enriched.blocking_recv().unwrap()).as_deref(), Some("pc-ann"));
-        drop(asker);
+        drop(lookups);
         thread.join().unwrap();
     }
 
@@ -211,12 +211,8 @@ mod tests {
             answers,
             recent: VecDeque::new(),
         };
-        let question = |number: u64| Question {
-            incident: IncidentId(number),
-            internal: None,
-            external: None,
-            seen: SEEN,
-        };
+        let question =
+            |number: u64| Lookup { incident: IncidentId(number), internal: None, external: None, seen: SEEN };
         for number in (0..2 * MAX_RECENT as u64).chain([7, 7]) {
             worker.remember(question(number));
         }

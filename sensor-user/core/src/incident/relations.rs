@@ -136,10 +136,10 @@ fn shared(incident: &Incident) -> BTreeSet<Shared> {
     let real = incident.credentials.iter().filter(|one| one.method != CredentialMethod::Anonymous);
     let fingerprints = real.clone().flat_map(|one| one.fingerprints.iter().cloned().map(Shared::Fingerprint));
     // Half the Internet tries `administrator`: a refused guess connects nobody.
-    let is_told = |one: &&Credential| {
+    let is_telling = |one: &&Credential| {
         incident.direction == Direction::Outbound || one.outcome == Some(LogonOutcome::Accepted)
     };
-    let accounts = real.filter(is_told).filter_map(account).map(Shared::Account);
+    let accounts = real.filter(is_telling).filter_map(account).map(Shared::Account);
     external.into_iter().chain(fingerprints).chain(accounts).collect()
 }
 

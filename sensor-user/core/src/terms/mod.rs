@@ -133,7 +133,7 @@ impl KnownTerms {
         self.sharing = known.map(|(rule, (window, terms))| Sharing::new(rule, window, terms));
     }
 
-    /// Terms that other sensors are to hear of now. To be called once a second.
+    /// Terms that other sensors are to learn of now. To be called once a second.
     pub fn take_due(&mut self, now: Timestamp) -> Vec<IpAddr> {
         let steady = self.time.at(now);
         self.sharing.as_mut().map(|sharing| sharing.take_due(steady)).unwrap_or_default()

@@ -50,7 +50,7 @@ const CONFIRMED_WITHIN: i64 = 10 * SECOND;
 /// Most statements that are made together.
 pub(super) const MOST: usize = 8;
 
-/// The terms of one rule, as far as the others have to hear of them.
+/// The terms of one rule, as far as the others have to learn of them.
 #[derive(Debug)]
 pub(super) struct Sharing {
     /// The rule.

@@ -87,7 +87,7 @@ impl Sensor {
         self.core.settle_changes(now.at, &mut self.events);
     }
 
-    /// What it asked and told others since this was last called.
+    /// What it asked and announced to others since this was last called.
     fn requests(&mut self) -> Vec<TermRequest> {
         let request = |event: &Event| if let Event::Term(request) = event { Some(*request) } else { None };
         let requests = self.events.iter().filter_map(request).collect();
@@ -145,7 +145,7 @@ fn destination_that_another_sensor_knows_is_not_rare() {
     sensor.begins("10.0.0.3:50000", "8.8.4.4:445", OPEN, at(6));
     sensor.step(Input::Tick, at(20));
     assert_eq!(sensor.rare(), 0);
-    assert_eq!(sensor.requests(), [TermRequest::Keep(server())], "the others hear that it is in use here");
+    assert_eq!(sensor.requests(), [TermRequest::Keep(server())], "the others learn that it is in use here");
 }
 
 #[test]
