@@ -1,12 +1,15 @@
 //! Measures the sensor: builds it and the benchmark for release, installs missing peers where it may, and runs the benchmark as root.
 
+mod compare;
+
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::ExitCode,
+    process::{Command, ExitCode},
 };
 
 use anyhow::{Context, bail};
+use serde_json::Value;
 
 use crate::{build::build_release, cargo::workspace_root, privilege::Privilege, setup, steps::Steps};
 
@@ -19,9 +22,13 @@ pub(crate) struct Arguments {
     /// A Suricata binary to compare with; none is installed for you
     #[arg(long, value_name = "FILE")]
     suricata: Option<PathBuf>,
-    /// Measure only groups whose name contains this text (xdp, tc, lookup, live, ring, latency, idle, replay); their figures are not kept
+    /// Measure only groups whose name contains this text (xdp, quic, tc, lookup, live, ring, core, latency, commit,
+    /// outputs, page, idle, replay); their figures are not kept
     #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
+    /// Measure this revision of the repository and the workspace in turns, and print both; the figures are not kept
+    #[arg(long, value_name = "REV")]
+    compare: Option<String>,
 }
 
 /// Programs to compare with, or that the measurements need, and their Debian packages.
@@ -39,34 +46,17 @@ const KEPT: &str = "docs/bench";
 /// Builds, measures and keeps the figures. A missed target is no failure; a measurement that fails is one.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let steps = Steps::begin("bench")?;
+    if let Some(revision) = &arguments.compare {
+        provide_peers(&steps);
+        return compare::run(&steps, arguments, revision);
+    }
     let agent = build_release(&steps, "sensor-user", "smb-sensor")?;
-    let benchmark = build_release(&steps, "sensor-bench", "sensor-bench")?;
+    let program = build_release(&steps, "sensor-bench", "sensor-bench")?;
     provide_peers(&steps);
 
     // The benchmark runs as root and the workspace's files belong to the user, so this process copies them.
     let output = tempfile::tempdir().context("making a folder for the figures")?;
-    let Some(mut command) = Privilege::detect().command("env") else {
-        bail!(
-            "the benchmark loads kernel programs and makes network namespaces, which needs root, and sudo cannot be used \
-             here; run as root: cargo xtask bench"
-        );
-    };
-    command
-        .arg(format!("PATH={}", search_path()))
-        .arg(&benchmark)
-        .arg("--agent")
-        .arg(&agent)
-        .arg("--output")
-        .arg(output.path());
-    if arguments.quick {
-        command.arg("--quick");
-    }
-    if let Some(suricata) = &arguments.suricata {
-        command.arg("--suricata").arg(suricata);
-    }
-    for only in &arguments.only {
-        command.arg("--only").arg(only);
-    }
+    let mut command = benchmark(&program, &agent, arguments, output.path())?;
     let status = command.status().context("starting the benchmark")?;
     if !status.success() {
         return Ok(ExitCode::FAILURE);
@@ -79,9 +69,36 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The command that measures an agent, as root.
+fn benchmark(program: &Path, agent: &Path, arguments: &Arguments, output: &Path) -> anyhow::Result<Command> {
+    let Some(mut command) = Privilege::detect().command("env") else {
+        bail!(
+            "the benchmark loads kernel programs and makes network namespaces, which needs root, and sudo cannot be used \
+             here; run as root: cargo xtask bench"
+        );
+    };
+    command
+        .arg(format!("PATH={}", search_path()))
+        .arg(program)
+        .arg("--agent")
+        .arg(agent)
+        .arg("--output")
+        .arg(output);
+    if arguments.quick {
+        command.arg("--quick");
+    }
+    if let Some(suricata) = &arguments.suricata {
+        command.arg("--suricata").arg(suricata);
+    }
+    for only in &arguments.only {
+        command.arg("--only").arg(only);
+    }
+    Ok(command)
+}
+
 /// Copies the figures into the workspace.
 fn keep(from: &Path) -> anyhow::Result<()> {
-    let folder = workspace_root().join(KEPT);
+    let folder = workspace_root().join(KEPT).join(class(&from.join("results.json"))?);
     fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
     for entry in fs::read_dir(from).context("listing the figures")? {
         let entry = entry.context("listing the figures")?;
@@ -92,6 +109,13 @@ fn keep(from: &Path) -> anyhow::Result<()> {
         println!("Wrote {}", to.display());
     }
     Ok(())
+}
+
+/// The class of the machine that the figures are of: a folder has the figures of each.
+fn class(results: &Path) -> anyhow::Result<String> {
+    let text = fs::read_to_string(results).with_context(|| format!("reading {}", results.display()))?;
+    let results: Value = serde_json::from_str(&text).context("reading the figures")?;
+    Ok(results["machine"]["class"].as_str().context("the figures name no class of machine")?.to_owned())
 }
 
 /// Installs missing peers where possible; the benchmark reports what it could not measure.

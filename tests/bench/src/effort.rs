@@ -5,7 +5,8 @@ use std::time::Duration;
 /// Counts and times of one run of the benchmark.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effort {
-    /// Rounds of test runs; each round runs every program once.
+    /// Rounds of test runs, of all repetitions; each round runs every program once. A round is short, so that a subject and what it
+    /// is compared with run within the same few milliseconds.
     pub rounds: usize,
     /// Packets of a program in one round.
     pub packets: u32,
@@ -19,13 +20,15 @@ pub(crate) struct Effort {
     pub prefixes: usize,
     /// Records that the ring carries.
     pub records: u64,
+    /// Connections that the core follows.
+    pub connections: u32,
     /// Connections for whose alerts it waits.
     pub alerts: usize,
     /// Documents whose commit is waited for.
     pub commits: usize,
     /// Loads of a page.
     pub page_loads: usize,
-    /// Time for which the idle agent is measured.
+    /// Time for which the idle agent is measured, once in each repetition.
     pub idle: Duration,
     /// Bytes of the capture that is replayed.
     pub capture_bytes: u64,
@@ -36,34 +39,36 @@ pub(crate) struct Effort {
 impl Effort {
     /// For figures to publish: a few minutes.
     pub(crate) const FULL: Self = Self {
-        rounds: 200,
-        packets: 100_000,
+        rounds: 900,
+        packets: 20_000,
         live_rounds: 101,
         live_packets: 50_000,
         sustained_packets: 4_000_000,
         prefixes: 1_000_000,
         records: 100_000_000,
+        connections: 262_144,
         alerts: 300,
         commits: 10_000,
         page_loads: 30,
-        idle: Duration::from_secs(30),
+        idle: Duration::from_secs(10),
         capture_bytes: 1_000_000_000,
         capture_rounds: 2,
     };
 
     /// For a look: about a minute.
     pub(crate) const QUICK: Self = Self {
-        rounds: 40,
-        packets: 50_000,
+        rounds: 240,
+        packets: 20_000,
         live_rounds: 25,
         live_packets: 40_000,
         sustained_packets: 1_000_000,
         prefixes: 1_000_000,
         records: 20_000_000,
+        connections: 262_144,
         alerts: 30,
         commits: 1_000,
         page_loads: 5,
-        idle: Duration::from_secs(5),
+        idle: Duration::from_secs(3),
         capture_bytes: 100_000_000,
         capture_rounds: 1,
     };

@@ -68,6 +68,20 @@ impl Segment {
         frame
     }
 
+    /// The frame with an SMB2 NEGOTIATE request of a client (RFC 1002 4.3.1, MS-SMB2 2.2.1 and 2.2.3) as payload.
+    pub(crate) fn smb(self) -> Vec<u8> {
+        const MESSAGE: usize = 64 + 36;
+        let mut message = vec![0; 4 + MESSAGE];
+        message[3] = MESSAGE as u8;
+        message[4..10].copy_from_slice(&[0xFE, b'S', b'M', b'B', 64, 0]);
+        message[4 + 64] = 36;
+        let length = message.len();
+        let mut frame = self.payload(length).frame();
+        let at = frame.len() - length;
+        frame[at..].copy_from_slice(&message);
+        frame
+    }
+
     fn tcp(&self) -> Vec<u8> {
         let mut tcp = [self.from.1.to_be_bytes(), self.to.1.to_be_bytes()].concat();
         // Sequence and acknowledgment number, header of 32 bytes.

@@ -21,6 +21,7 @@ pub(crate) fn describe() -> Result<Value> {
         "time": now.format(&Rfc3339).context("write the time")?,
         "kernel": system.release().to_string_lossy(),
         "architecture": system.machine().to_string_lossy(),
+        "class": class(model, count),
         "processor": model,
         "processors": count,
         "mitigations": {
@@ -28,6 +29,14 @@ pub(crate) fn describe() -> Result<Value> {
             "spec_rstack_overflow": mitigation("spec_rstack_overflow"),
         },
     }))
+}
+
+/// Machines with the same processor are of one class: a name for a folder.
+fn class(model: &str, processors: usize) -> String {
+    let words = model.split(|character: char| !character.is_ascii_alphanumeric());
+    let words = words.filter(|word| !word.is_empty() && *word != "R" && *word != "TM");
+    let name: Vec<String> = words.map(str::to_ascii_lowercase).collect();
+    format!("{}-{processors}", name.join("-"))
 }
 
 /// What the kernel does against an attack on speculation: some of it makes each call in the kernel dearer.
@@ -47,4 +56,15 @@ pub(crate) fn line(machine: &Value) -> String {
         text("kernel"),
         text("architecture")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn class_is_a_name_for_a_folder() {
+        assert_eq!(class("Intel(R) Xeon(R) Processor @ 2.60GHz", 2), "intel-xeon-processor-2-60ghz-2");
+        assert_eq!(class("../..", 1), "-1");
+    }
 }

@@ -118,6 +118,7 @@ fn groups<'a>(arguments: &'a Arguments, effort: &'a Effort) -> Vec<Group<'a>> {
         ("lookup", Box::new(|| rows::lookup::measure(effort))),
         ("live", Box::new(|| rows::live::measure(effort, arguments.suricata.as_deref()))),
         ("ring", Box::new(|| rows::ring::measure(effort))),
+        ("core", Box::new(|| rows::core::measure(effort))),
         ("latency", Box::new(|| rows::latency::measure(effort, &arguments.agent))),
         ("commit", Box::new(|| rows::commit::measure(effort))),
         ("outputs", Box::new(|| rows::outputs::measure(effort))),

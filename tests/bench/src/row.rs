@@ -1,6 +1,6 @@
 //! One row of the result: the measurement, its comparison, and its target.
 
-use crate::samples::Samples;
+use crate::samples::{REPETITIONS, Samples, Statistic};
 
 /// The unit of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl Unit {
     }
 }
 
-/// A bound, of the ratio if a row has one, otherwise of the median.
+/// A bound: of the comparison if a row has one, otherwise of its figure.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Target {
     /// At most.
@@ -46,6 +46,13 @@ pub(crate) enum Target {
 }
 
 impl Target {
+    /// The bound itself.
+    pub(crate) const fn bound(self) -> f64 {
+        match self {
+            Self::AtMost(bound) | Self::AtLeast(bound) => bound,
+        }
+    }
+
     fn is_met_by(self, value: f64) -> bool {
         match self {
             Self::AtMost(bound) => value <= bound,
@@ -61,6 +68,8 @@ pub(crate) enum Verdict {
     Met,
     /// The target is missed.
     Missed,
+    /// The repetitions differ by more than the distance to the target.
+    Unclear,
     /// There was no target.
     Unrated,
     /// It could not be measured here.
@@ -73,10 +82,22 @@ impl Verdict {
         match self {
             Self::Met => "met",
             Self::Missed => "MISSED",
+            Self::Unclear => "unclear",
             Self::Unrated => "",
             Self::NotMeasured => "not measured",
         }
     }
+}
+
+/// How a row is compared with something else.
+#[derive(Clone, Debug)]
+pub(crate) enum Comparison {
+    /// The row divided by it.
+    Ratio,
+    /// The cost that the row adds to a floor, divided by the cost that the other adds to it.
+    AddedRatio(Samples),
+    /// The row less the other.
+    Difference,
 }
 
 /// The comparison of a row.
@@ -84,10 +105,28 @@ impl Verdict {
 pub(crate) struct Against {
     /// Name.
     pub name: &'static str,
-    /// Its samples.
+    /// Its samples, of the same rounds.
     pub samples: Samples,
-    /// The ratio to it, round by round.
-    pub ratio: Samples,
+    /// How.
+    pub comparison: Comparison,
+}
+
+/// A figure and how far it can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Figure {
+    /// The middle one of the repetitions.
+    pub value: f64,
+    /// The greatest less the least of them; `None` if nothing was repeated.
+    pub spread: Option<f64>,
+}
+
+impl Figure {
+    fn of(repetitions: Vec<f64>) -> Self {
+        let spread = |all: &Samples| all.max() - all.min();
+        let count = repetitions.len();
+        let all = Samples::new(repetitions);
+        Self { value: all.median(), spread: (count >= REPETITIONS).then(|| spread(&all)) }
+    }
 }
 
 /// One row of the result.
@@ -97,8 +136,10 @@ pub(crate) struct Row {
     pub group: &'static str,
     /// Its subject.
     pub what: String,
-    /// Unit of all its numbers except the ratio.
+    /// Unit of all its numbers except a ratio.
     pub unit: Unit,
+    /// How its samples become one figure.
+    pub statistic: Statistic,
     /// The measurement, or why there is none.
     pub samples: Result<Samples, String>,
     /// Its comparison.
@@ -112,7 +153,16 @@ pub(crate) struct Row {
 impl Row {
     /// A row without a comparison.
     pub(crate) fn new(group: &'static str, what: impl Into<String>, unit: Unit, samples: Samples) -> Self {
-        Self { group, what: what.into(), unit, samples: Ok(samples), against: None, target: None, note: None }
+        Self {
+            group,
+            what: what.into(),
+            unit,
+            statistic: Statistic::Median,
+            samples: Ok(samples),
+            against: None,
+            target: None,
+            note: None,
+        }
     }
 
     /// A row that could not be measured, and why.
@@ -125,12 +175,28 @@ impl Row {
         Self { samples: Err(why.into()), ..Self::new(group, what, unit, Samples::default()) }
     }
 
+    /// Takes the low decile of its samples and of those that it is compared with.
+    pub(crate) fn of_short_rounds(self) -> Self {
+        Self { statistic: Statistic::LowDecile, ..self }
+    }
+
     /// Compares it with `samples` of the same rounds.
-    pub(crate) fn against(mut self, name: &'static str, samples: &Samples) -> Self {
-        if let Ok(own) = &self.samples {
-            self.against = Some(Against { name, ratio: own.by(samples), samples: samples.clone() });
-        }
-        self
+    pub(crate) fn against(self, name: &'static str, samples: &Samples) -> Self {
+        self.compared(name, samples, Comparison::Ratio)
+    }
+
+    /// Compares the cost that it adds to `floor` with the cost that `samples` add to it.
+    pub(crate) fn added_against(self, name: &'static str, samples: &Samples, floor: &Samples) -> Self {
+        self.compared(name, samples, Comparison::AddedRatio(floor.clone()))
+    }
+
+    /// Shows the cost that it adds to `samples`.
+    pub(crate) fn added_to(self, name: &'static str, samples: &Samples) -> Self {
+        self.compared(name, samples, Comparison::Difference)
+    }
+
+    fn compared(self, name: &'static str, samples: &Samples, comparison: Comparison) -> Self {
+        Self { against: Some(Against { name, samples: samples.clone(), comparison }), ..self }
     }
 
     /// Sets its target.
@@ -145,13 +211,39 @@ impl Row {
         self
     }
 
-    /// The number to compare with the target.
-    pub(crate) fn figure(&self) -> Option<f64> {
-        match (&self.against, &self.samples) {
-            (Some(against), _) => Some(against.ratio.median()),
-            (None, Ok(samples)) => Some(samples.median()),
-            (None, Err(_)) => None,
-        }
+    /// Its own figure.
+    pub(crate) fn own(&self) -> Option<Figure> {
+        let samples = self.samples.as_ref().ok()?;
+        Some(Figure::of(samples.repetitions().iter().map(|one| one.figure(self.statistic)).collect()))
+    }
+
+    /// The result of its comparison.
+    pub(crate) fn comparison(&self) -> Option<Figure> {
+        let (samples, against) = (self.samples.as_ref().ok()?, self.against.as_ref()?);
+        let of = |samples: &Samples| samples.figure(self.statistic);
+        let (own, other) = (samples.repetitions(), against.samples.repetitions());
+        let pairs = own.iter().zip(&other);
+        let results = match &against.comparison {
+            // A disturbance of a whole round disturbs no ratio.
+            Comparison::Ratio if self.statistic == Statistic::Median => {
+                pairs.map(|(own, other)| own.by(other).median()).collect()
+            }
+            Comparison::Ratio => pairs.map(|(own, other)| of(own) / of(other)).collect(),
+            Comparison::Difference => pairs.map(|(own, other)| of(own) - of(other)).collect(),
+            Comparison::AddedRatio(floor) => {
+                let added = |(one, floor): (&Samples, f64)| of(one) - floor;
+                let triples = pairs.zip(floor.repetitions());
+                triples
+                    .map(|((own, other), floor)| added((own, of(&floor))) / added((other, of(&floor))))
+                    .collect()
+            }
+        };
+        Some(Figure::of(results))
+    }
+
+    /// The figure to compare with the target.
+    pub(crate) fn figure(&self) -> Option<Figure> {
+        if self.against.is_some() { self.comparison() } else { self.own() }
     }
 
     /// Its verdict.
@@ -159,9 +251,27 @@ impl Row {
         match (self.figure(), self.target) {
             (None, _) => Verdict::NotMeasured,
             (Some(_), None) => Verdict::Unrated,
-            (Some(figure), Some(target)) if target.is_met_by(figure) => Verdict::Met,
+            (Some(Figure { value, spread: Some(spread) }), Some(target))
+                if spread > (value - target.bound()).abs() =>
+            {
+                Verdict::Unclear
+            }
+            (Some(figure), Some(target)) if target.is_met_by(figure.value) => Verdict::Met,
             (Some(_), Some(_)) => Verdict::Missed,
         }
+    }
+
+    /// Where its target is on the scale of its own figure.
+    pub(crate) fn target_value(&self) -> Option<f64> {
+        let bound = self.target?.bound();
+        let Some(against) = &self.against else { return Some(bound) };
+        let of = |samples: &Samples| samples.figure(self.statistic);
+        let other = of(&against.samples);
+        Some(match &against.comparison {
+            Comparison::Ratio => bound * other,
+            Comparison::Difference => bound + other,
+            Comparison::AddedRatio(floor) => of(floor) + bound * (other - of(floor)),
+        })
     }
 }
 
@@ -186,5 +296,25 @@ mod tests {
     fn unmeasured_row_is_neither_met_nor_missed() {
         let row = Row::not_measured("group", "what", Unit::Seconds, "no such program");
         assert_eq!(row.target(Target::AtMost(1.0)).verdict(), Verdict::NotMeasured);
+    }
+
+    #[test]
+    fn no_verdict_where_repetitions_differ_by_more_than_the_distance() {
+        let samples = [1.0, 1.05, 1.2];
+        let figure = row(&samples).figure().unwrap();
+        assert!(figure.value == 1.05 && (figure.spread.unwrap() - 0.2).abs() < 1e-9, "{figure:?}");
+        assert_eq!(row(&samples).target(Target::AtMost(1.1)).verdict(), Verdict::Unclear);
+        assert_eq!(row(&samples).target(Target::AtMost(2.0)).verdict(), Verdict::Met);
+        assert_eq!(row(&samples).target(Target::AtMost(0.5)).verdict(), Verdict::Missed);
+    }
+
+    #[test]
+    fn added_cost_is_compared_above_the_floor() {
+        let (floor, filter) = (Samples::new(vec![6.0; 3]), Samples::new(vec![10.0; 3]));
+        let added = row(&[12.0; 3]).added_against("filter", &filter, &floor).target(Target::AtMost(2.0));
+        assert_eq!(added.comparison(), Some(Figure { value: 1.5, spread: Some(0.0) }));
+        assert_eq!(added.target_value(), Some(14.0));
+        let difference = row(&[12.0; 3]).added_to("floor", &floor).target(Target::AtMost(5.0));
+        assert_eq!((difference.figure().unwrap().value, difference.target_value()), (6.0, Some(11.0)));
     }
 }

@@ -2,6 +2,18 @@
 
 use anyhow::{Context as _, Result};
 
+/// Repetitions of every measurement: the spread of their figures says how far a figure can be trusted.
+pub(crate) const REPETITIONS: usize = 3;
+
+/// How samples become one figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Statistic {
+    /// The middle.
+    Median,
+    /// The value below which a tenth of them lies. A disturbance makes a short round longer, and nothing makes one shorter.
+    LowDecile,
+}
+
 /// One quantity, measured several times.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Samples(Vec<f64>);
@@ -25,6 +37,29 @@ impl Samples {
         let (below, above) = ((share * last).floor(), (share * last).ceil());
         let at = |index: f64| sorted.get(index as usize).copied().unwrap_or(f64::NAN);
         at(below) + (at(above) - at(below)) * (share * last - below)
+    }
+
+    /// All samples as one figure.
+    pub(crate) fn figure(&self, statistic: Statistic) -> f64 {
+        self.quantile(match statistic {
+            Statistic::Median => 0.5,
+            Statistic::LowDecile => 0.1,
+        })
+    }
+
+    /// The samples of each repetition: a third of the rounds each, one after another. Fewer than three samples are one repetition.
+    pub(crate) fn repetitions(&self) -> Vec<Self> {
+        let all = self.0.len();
+        if all < REPETITIONS {
+            return vec![self.clone()];
+        }
+        let part = |number| self.0[number * all / REPETITIONS..(number + 1) * all / REPETITIONS].to_vec();
+        (0..REPETITIONS).map(|number| Self(part(number))).collect()
+    }
+
+    /// A quantile of each repetition.
+    pub(crate) fn quantiles(&self, share: f64) -> Self {
+        Self(self.repetitions().iter().map(|repetition| repetition.quantile(share)).collect())
     }
 
     /// The middle.
@@ -104,6 +139,20 @@ mod tests {
         let samples = Samples::new(vec![4.0, 1.0, 3.0, 2.0]);
         assert_eq!((samples.min(), samples.median(), samples.max()), (1.0, 2.5, 4.0));
         assert!(Samples::default().median().is_nan());
+    }
+
+    #[test]
+    fn repetitions_are_consecutive_and_have_every_sample() {
+        let samples = Samples::new((0..7).map(f64::from).collect());
+        let parts: Vec<_> = samples.repetitions().into_iter().map(|part| part.0).collect();
+        assert_eq!(parts, [vec![0.0, 1.0], vec![2.0, 3.0], vec![4.0, 5.0, 6.0]]);
+        assert_eq!(Samples::new(vec![1.0, 2.0]).repetitions().len(), 1);
+    }
+
+    #[test]
+    fn low_decile_ignores_disturbed_rounds() {
+        let samples = Samples::new((1..=11).map(f64::from).chain([500.0; 9]).collect());
+        assert!((2.0..4.0).contains(&samples.figure(Statistic::LowDecile)));
     }
 
     #[test]

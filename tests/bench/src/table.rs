@@ -2,10 +2,11 @@
 
 use comfy_table::{Cell, CellAlignment, Table, presets::NOTHING};
 
-use crate::row::{Row, Target, Verdict};
+use crate::row::{Comparison, Row, Target, Verdict};
 
-const HEADER: [&str; 9] = ["what", "median", "min", "max", "unit", "held against", "ratio", "target", ""];
-const NUMBERS: [usize; 5] = [1, 2, 3, 6, 7];
+const HEADER: [&str; 10] =
+    ["what", "figure", "min", "max", "unit", "compared with", "result", "spread", "target", ""];
+const NUMBERS: [usize; 6] = [1, 2, 3, 6, 7, 8];
 
 /// All rows, and a line that counts the verdicts.
 pub(crate) fn render(rows: &[Row]) -> String {
@@ -35,43 +36,56 @@ pub(crate) fn render(rows: &[Row]) -> String {
     text + &tally(rows) + "\n"
 }
 
-/// How many targets were met, missed and not measured.
+/// How many targets were met, missed, too close to say, and not measured.
 pub(crate) fn tally(rows: &[Row]) -> String {
     let count = |verdict| {
         let with_target = rows.iter().filter(|row| row.target.is_some());
         with_target.filter(|row| row.verdict() == verdict).count()
     };
     format!(
-        "targets: {} met, {} missed, {} not measured",
+        "targets: {} met, {} missed, {} unclear, {} not measured",
         count(Verdict::Met),
         count(Verdict::Missed),
+        count(Verdict::Unclear),
         count(Verdict::NotMeasured)
     )
 }
 
 fn cells(row: &Row) -> Vec<Cell> {
-    let (median, min, max) = match &row.samples {
-        Ok(samples) => (number(samples.median()), number(samples.min()), number(samples.max())),
-        Err(_) => Default::default(),
+    let (figure, min, max) = match (&row.samples, row.own()) {
+        (Ok(samples), Some(own)) => (number(own.value), number(samples.min()), number(samples.max())),
+        _ => Default::default(),
     };
     let against = row.against.as_ref().map(|against| {
-        let held = format!("{} {}", against.name, number(against.samples.median()));
-        (held, number(against.ratio.median()))
+        let with = format!("{} {}", against.name, number(against.samples.figure(row.statistic)));
+        (with, result(row).unwrap_or_default())
     });
-    let (against, ratio) = against.unwrap_or_default();
+    let (against, result) = against.unwrap_or_default();
+    let spread = row.figure().and_then(|figure| figure.spread).map(number).unwrap_or_default();
     [
         row.what.clone(),
-        median,
+        figure,
         min,
         max,
         row.unit.name().to_owned(),
         against,
-        ratio,
+        result,
+        spread,
         row.target.map(bound).unwrap_or_default(),
         row.verdict().name().to_owned(),
     ]
     .map(Cell::new)
     .into()
+}
+
+/// The result of a row's comparison.
+pub(crate) fn result(row: &Row) -> Option<String> {
+    let value = number(row.comparison()?.value);
+    Some(match &row.against.as_ref()?.comparison {
+        Comparison::Ratio => format!("{value} ×"),
+        Comparison::AddedRatio(_) => format!("{value} × what it adds"),
+        Comparison::Difference => format!("+{value} {}", row.unit.name()),
+    })
 }
 
 /// A target as a sign and a number.
@@ -107,7 +121,9 @@ mod tests {
         ];
         let text = render(&rows);
         assert!(
-            text.ends_with("not measured: three: no peer\ntargets: 1 met, 1 missed, 1 not measured\n"),
+            text.ends_with(
+                "not measured: three: no peer\ntargets: 1 met, 1 missed, 0 unclear, 1 not measured\n"
+            ),
             "{text}"
         );
         assert!(text.contains("MISSED"));

@@ -1,4 +1,4 @@
-//! Debian's xdp-filter with a policy on TCP ports: the closest equivalent of the sensor's first step.
+//! Debian's xdp-filter with policies on TCP ports and on IP addresses: the closest equivalent of the sensor's first steps.
 
 use anyhow::{Context as _, Result, bail};
 use aya::programs::{ProgramInfo, Xdp, loaded_programs};
@@ -10,11 +10,13 @@ use crate::stand::{RECEIVER, Stand};
 
 /// Loads without libxdp's dispatcher, which would only add cost; in a mount namespace, because it pins its maps.
 const LOAD: &str = "mount -t bpf bpf /sys/fs/bpf \
-    && xdp-filter load --mode native --features tcp --policy allow \"$1\" >&2 \
-    && xdp-filter port 9 --proto tcp --mode dst >&2";
+    && xdp-filter load --mode native --features tcp,ipv4,ipv6 --policy allow \"$1\" >&2 \
+    && xdp-filter port 9 --proto tcp --mode dst >&2 \
+    && xdp-filter ip 192.0.2.1 --mode dst >&2 \
+    && xdp-filter ip 2001:db8::1 --mode dst >&2";
 
-/// Attaches it to the receiver of a stand, for the life of the stand. It lets everything pass except TCP to
-/// port 9 (discard), which no traffic here uses, so that it has a port to look for and drops nothing.
+/// Attaches it to the receiver of a stand, for the life of the stand. It lets everything pass except TCP to port 9 (discard)
+/// and packets to two addresses of documentation, which no traffic here uses: it has something to look for and drops nothing.
 pub(crate) fn attach(stand: &Stand) -> Result<Xdp> {
     run(
         stand

@@ -46,8 +46,7 @@ pub(crate) fn measure(effort: &Effort) -> Result<Vec<Row>> {
     drop(handle);
     writing.join().map_err(|_| anyhow!("the store panicked"))?.context("end the store")?;
     let samples = Samples::new(milliseconds);
-    let at = |share| Samples::new(vec![samples.quantile(share)]);
-    let (half, most) = (at(0.5), at(0.99));
+    let (half, most) = (samples.quantiles(0.5), samples.quantiles(0.99));
     Ok(vec![
         Row::new(GROUP, "document handed over → committed, all", Unit::Milliseconds, samples.clone())
             .note(format!("{} documents of {BYTES} bytes, one after another", samples.len())),

@@ -22,6 +22,9 @@ const GROUP: &str = "alert latency";
 /// The longest an alert may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Connections before those that count.
+const WARM_UP: u16 = 3;
+
 /// Addresses of servers, all in the server's namespace: an alert opens an incident, and each pair of hosts has one.
 const SERVERS: [u8; 2] = [8, 9];
 
@@ -47,14 +50,13 @@ pub(crate) fn measure(effort: &Effort, program: &Path) -> Result<Vec<Row>> {
     let _listener = TcpListener::start(border.server(), any, Answer::Bytes(negotiate(1).to_vec()))?;
     let agent = Agent::start(program, border.gateway(), "lan0")?;
     let mut milliseconds = Vec::new();
-    for number in 0..effort.alerts as u16 {
+    for number in 0..WARM_UP + effort.alerts as u16 {
         let [high, low] = (number + 1).to_be_bytes();
         let server = SocketAddr::from((Ipv4Addr::new(a, b, high, low), 445));
         milliseconds.push(once(&agent, &border, server)?.as_secs_f64() * 1e3);
     }
-    let samples = Samples::new(milliseconds);
-    let at = |share| Samples::new(vec![samples.quantile(share)]);
-    let (half, most) = (at(0.5), at(0.99));
+    let samples = Samples::new(milliseconds.split_off(usize::from(WARM_UP)));
+    let (half, most) = (samples.quantiles(0.5), samples.quantiles(0.99));
     Ok(vec![
         Row::new(GROUP, "SMB message sent → alert line read, all", Unit::Milliseconds, samples.clone())
             .note(format!("{} connections, one after another", samples.len())),

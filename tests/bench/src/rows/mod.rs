@@ -1,6 +1,7 @@
 //! The groups of rows, one file each. Each takes the effort, sets up what it needs and gives its rows.
 
 pub(crate) mod commit;
+pub(crate) mod core;
 pub(crate) mod idle;
 pub(crate) mod latency;
 pub(crate) mod live;

@@ -77,7 +77,7 @@ pub(crate) fn measure(effort: &Effort, program: &Path) -> Result<Vec<Row>> {
         effort.capture_bytes as f64 / 1e6
     );
     let host = if with_tshark {
-        speed(HOST)?.against(TSHARK, of(TSHARK)?).target(Target::AtLeast(10.0)).note(size)
+        speed(HOST)?.against(TSHARK, of(TSHARK)?).target(Target::AtLeast(150.0)).note(size)
     } else {
         Row::not_measured(
             GROUP,

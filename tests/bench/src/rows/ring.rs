@@ -47,6 +47,7 @@ pub(crate) fn measure(effort: &Effort) -> Result<Vec<Row>> {
     let mut paced = Ring::new(RING_BYTES)?;
     // Whole portions, so that exactly the expected number is made.
     let count = (effort.records / ROUNDS).next_multiple_of(PORTION);
+    paced.carry(PORTION, capacity / 2)?;
     let mut rates = Vec::new();
     for _ in 0..ROUNDS {
         let seconds = paced.carry(count, capacity / 2)?;

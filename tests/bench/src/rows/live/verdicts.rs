@@ -46,7 +46,7 @@ pub(super) fn flood(
     rows.push(
         own()?
             .against(NOTHING, turns.rates(NOTHING)?)
-            .target(Target::AtLeast(0.75))
+            .target(Target::AtLeast(0.80))
             .note(format!("{FLOOD}: {account}")),
     );
     let by_rule = match turns.rates(NFTABLES) {
@@ -63,7 +63,7 @@ pub(super) fn flood(
             reason(receivers, NFTABLES),
         ),
     };
-    rows.push(by_rule.target(Target::AtLeast(1.9)));
+    rows.push(by_rule.target(Target::AtLeast(1.5)));
     Ok(rows)
 }
 
@@ -78,6 +78,9 @@ pub(super) fn peer(name: &'static str, got: Result<(Sent, u64)>, own: Sent) -> R
     let rate = |packets: u64, sent: Sent| Samples::new(vec![packets as f64 / sent.wall.as_secs_f64() / 1e6]);
     let row = match got {
         Err(error) => Row::not_measured(FLOOD, what, Unit::MillionsPerSecond, format!("{error:#}")),
+        Ok((_, 0)) => {
+            Row::not_measured(FLOOD, what, Unit::MillionsPerSecond, format!("{name} got no packet"))
+        }
         Ok((sent, packets)) => {
             let share = 100.0 * packets as f64 / sent.received as f64;
             Row::new(FLOOD, what, Unit::MillionsPerSecond, rate(own.received, own))

@@ -92,6 +92,6 @@ fn lookups(effort: &Effort, mut baseline: Baseline, count: usize) -> Result<Vec<
             of("bench_flags")?.less(address),
         )
         .against("the kernel's trie", &trie)
-        .target(Target::AtMost(0.05)),
+        .target(Target::AtMost(0.04)),
     ])
 }
