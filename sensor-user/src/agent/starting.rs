@@ -131,6 +131,9 @@ impl Sensor {
                 Http::start(options, &config.state_dir, handle.committed().clone(), load, supervisor)
             })
             .transpose()?;
+        if let Some(http) = &http {
+            http.show_fleets(&config.outputs);
+        }
         let restored = Restored::of(&rows);
         let terms = KnownTerms::restore(
             &config.detection.windows,

@@ -6,6 +6,7 @@
 )]
 
 mod browser;
+mod fleet;
 mod forms;
 mod health;
 mod http;
