@@ -6,6 +6,7 @@
 )]
 
 mod browser;
+mod dashboard;
 mod fleet;
 mod forms;
 mod health;
