@@ -14,7 +14,8 @@ const HTTP: &str = "[http]\nlisten = \"127.0.0.1:9645\"\n";
 const FOLLOWS: Duration = Duration::from_secs(40);
 
 fn get(namespace: &Namespace, path: &str) -> String {
-    curl(namespace, &[&format!("http://127.0.0.1:9645{path}")]).unwrap().output
+    let got = curl(namespace, &[&format!("http://127.0.0.1:9645{path}")]);
+    got.map(|outcome| outcome.output).unwrap_or_default()
 }
 
 /// Looks at the page until it has all of these texts.
