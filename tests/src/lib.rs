@@ -9,6 +9,7 @@ mod attached;
 mod browser;
 mod document;
 pub mod encapsulation;
+pub mod fleet;
 mod frame;
 pub mod fuzz;
 mod kernel;

@@ -24,7 +24,7 @@ use sensor_user::{
     kernel::counters::CounterValues,
     latency::{Latency, Stages},
     runtime::Supervisor,
-    sinks::OutputStatus,
+    sinks::{OutputOptions, OutputStatus},
     state,
     statistics::{OutputCounts, Statistics},
     storage::{Bounds, DocumentKind, Handle, NewDocument, Opened, RowBatch, Writer},
@@ -95,6 +95,11 @@ impl StatusPage {
         ensure!(self.handle.flush(SAVED), "the store did not commit in time");
         self.http.publish(Snapshot { taken: Instant::now(), ..self.snapshot.clone() });
         Ok(())
+    }
+
+    /// Shows the fleet to whose stream this output publishes.
+    pub fn show_fleet(&self, output: OutputOptions) {
+        self.http.show_fleets(&[output]);
     }
 
     /// Publishes the same numbers again, so that they count as fresh.

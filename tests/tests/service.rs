@@ -6,6 +6,8 @@
 )]
 
 use std::{
+    collections::BTreeMap,
+    fs,
     os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
     process::Command,
@@ -13,7 +15,7 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use sensor_lab::{Signal, Smbd, Topology, address, require_lab, scratch_dir, skip};
+use sensor_lab::{Signal, Smbd, Topology, address, poll, require_lab, scratch_dir, skip};
 use sensor_tests::{Agent, EvidenceLevel, PATIENCE, reaches, smb_session};
 
 /// A service manager that listens.
@@ -62,7 +64,7 @@ fn unit() -> PathBuf {
 
 /// The words of a setting of the unit.
 fn setting(name: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(unit()).unwrap();
+    let text = fs::read_to_string(unit()).unwrap();
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap().to_owned();
     value.split_whitespace().map(str::to_owned).collect()
 }
@@ -114,12 +116,62 @@ fn works_as_a_user_with_the_capabilities_of_the_unit() {
     let capabilities: Vec<_> =
         setting("AmbientCapabilities").iter().map(|one| one.to_lowercase().replacen("cap_", "", 1)).collect();
     let agent = Agent::on(border.gateway(), "lan0").unprivileged_but(&capabilities).start().unwrap();
-    let status = std::fs::read_to_string(format!("/proc/{}/status", agent.id())).unwrap();
+    let status = fs::read_to_string(format!("/proc/{}/status", agent.id())).unwrap();
     let user = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap();
     assert!(user.split_whitespace().all(|id| id == "65534"), "{user}");
     smb_session(border.client(), address::SERVER_V4).unwrap();
     agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Share)).unwrap();
     agent.stop().unwrap();
+}
+
+/// The effective capabilities of the threads of a process, by the names of the threads.
+fn capabilities(process: u32) -> BTreeMap<String, u64> {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let of_thread = |task: fs::DirEntry| {
+        let read = |name: &str| fs::read_to_string(task.path().join(name)).ok();
+        let status = read("status")?;
+        let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+        Some((read("comm")?.trim().to_owned(), u64::from_str_radix(effective.trim(), 16).ok()?))
+    };
+    tasks.filter_map(|task| of_thread(task.ok()?)).collect()
+}
+
+#[test]
+fn threads_keep_only_the_capabilities_that_they_need() {
+    // Numbers of capabilities (linux/capability.h).
+    const NET_ADMIN: u64 = 1 << 12;
+    const NET_RAW: u64 = 1 << 13;
+    const SYS_PTRACE: u64 = 1 << 19;
+    const BPF: u64 = 1 << 39;
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let folder = scratch_dir().unwrap();
+    let names: Vec<_> =
+        setting("AmbientCapabilities").iter().map(|one| one.to_lowercase().replacen("cap_", "", 1)).collect();
+    let kept = |attributes: bool, config: &str| {
+        let mut builder = Agent::on(border.gateway(), "lan0").unprivileged_but(&names).config(config);
+        if attributes {
+            builder = builder.owners_in_folder(folder.path());
+        }
+        let agent = builder.start().unwrap();
+        let is_complete =
+            |all: &BTreeMap<String, u64>| all.contains_key("http") && !all.contains_key("store-check");
+        let found = poll(PATIENCE, || Some(capabilities(agent.id())).filter(is_complete));
+        let found = found.unwrap_or_else(|| panic!("{:?}", capabilities(agent.id())));
+        agent.stop().unwrap();
+        found
+    };
+    let http = "[http]\nlisten = \"127.0.0.1:9645\"\n";
+    let mut threads = kept(true, http);
+    assert_eq!(threads.remove("lease"), Some(BPF));
+    assert_eq!(threads.remove("smb-sensor"), Some(NET_ADMIN | SYS_PTRACE | BPF), "the reader");
+    assert!(threads.len() > 4 && threads.values().all(|set| *set == 0), "{threads:x?}");
+
+    let file = folder.path().join("packets.pcapng");
+    // The agent runs as nobody.
+    std::os::unix::fs::chown(folder.path(), Some(65_534), Some(65_534)).unwrap();
+    let threads = kept(false, &format!("[record]\nfile = {file:?}\n{http}"));
+    assert_eq!(threads["smb-sensor"], NET_ADMIN | NET_RAW | BPF);
 }
 
 #[test]

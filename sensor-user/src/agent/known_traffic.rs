@@ -141,6 +141,9 @@ impl Sensor {
         };
         let prefixes = put.map_err(|error| error.to_string())?;
         let outputs = self.pipeline.reconfigure(&merged, now);
+        if let Some(http) = &self.http {
+            http.show_fleets(&merged.outputs);
+        }
         self.reload_enforcement(&merged);
         self.note_lists(&kept, true);
         for problem in &merged.unread_assets {

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use aya_log::EbpfLogger;
+use caps::Capability;
 use sensor_core::{
     Core, Start,
     flow::StoredFlow,
@@ -27,7 +28,7 @@ use super::{
     timekeeping,
 };
 use crate::{
-    config::Config,
+    config::{AttributionChoice, Config},
     control::{self, Control},
     ecs,
     enforcement::{Enforcement, Now, permitted},
@@ -131,6 +132,9 @@ impl Sensor {
                 Http::start(options, &config.state_dir, handle.committed().clone(), load, supervisor)
             })
             .transpose()?;
+        if let Some(http) = &http {
+            http.show_fleets(&config.outputs);
+        }
         let restored = Restored::of(&rows);
         let terms = KnownTerms::restore(
             &config.detection.windows,
@@ -171,6 +175,9 @@ impl Sensor {
             let one = Attached::new(&mut kernel, interface, config.kernel.ingress, config.kernel.tc)?;
             info!("watching {}: {one}", one.interface.name);
             attached.push(one);
+        }
+        if let Err(error) = privileges::give_up(&unneeded(&config)) {
+            warn!("capabilities that are not needed any more cannot be given up: {error}");
         }
         info!(
             "ready: profile {}, {} destinations known, {} KiB of flow slots, {} KiB of ring",
@@ -237,4 +244,16 @@ impl Sensor {
         };
         Ok((sensor, control, answers))
     }
+}
+
+/// Capabilities that the reader does not need once the kernel programs are loaded.
+fn unneeded(config: &Config) -> Vec<Capability> {
+    let mut unneeded = vec![Capability::CAP_PERFMON];
+    if config.record.file.is_none() {
+        unneeded.push(Capability::CAP_NET_RAW);
+    }
+    if config.process.attribution == AttributionChoice::Off {
+        unneeded.push(Capability::CAP_SYS_PTRACE);
+    }
+    unneeded
 }

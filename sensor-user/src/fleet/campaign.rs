@@ -9,8 +9,9 @@ use std::{
 };
 
 use sensor_core::{level::Severity, time::Timestamp};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
+use super::document::Seen;
 use crate::rfc3339::rfc3339;
 
 /// What the identifiers are made for; a new meaning of them takes a new text.
@@ -22,30 +23,27 @@ const ID_BYTES: usize = 6;
 /// Site, sensor and identifier of an incident.
 pub(super) type Key = (String, String, String);
 
-/// An incident, as its last document says.
-#[derive(Debug)]
-pub(super) struct Seen {
-    pub(super) severity: Severity,
-    pub(super) is_open: bool,
-    pub(super) external: Vec<IpAddr>,
-    pub(super) first: Timestamp,
-    pub(super) last: Timestamp,
-}
-
 /// A campaign.
 #[derive(Debug, Serialize)]
-pub(super) struct Campaign {
-    pub(super) id: String,
-    pub(super) external_host: IpAddr,
-    pub(super) sites: Vec<String>,
+pub(crate) struct Campaign {
+    pub(crate) id: String,
+    pub(crate) external_host: IpAddr,
+    pub(crate) sites: Vec<String>,
     /// `SITE/SENSOR`.
-    pub(super) sensors: Vec<String>,
-    pub(super) incidents: u64,
-    pub(super) open: u64,
+    pub(crate) sensors: Vec<String>,
+    pub(crate) incidents: u64,
+    pub(crate) open: u64,
     /// The highest of its incidents.
-    pub(super) severity: &'static str,
-    pub(super) first: String,
-    pub(super) last: String,
+    pub(crate) severity: &'static str,
+    #[serde(serialize_with = "in_rfc3339")]
+    pub(crate) first: Timestamp,
+    #[serde(serialize_with = "in_rfc3339")]
+    pub(crate) last: Timestamp,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn in_rfc3339<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&rfc3339(*at))
 }
 
 /// The identifier of the campaign of a host.
@@ -95,7 +93,6 @@ impl<'a> Host<'a> {
     }
 
     fn campaign(self, external_host: IpAddr) -> Campaign {
-        let time = |time: Option<Timestamp>| time.map(rfc3339).unwrap_or_default();
         Campaign {
             id: id(external_host),
             external_host,
@@ -104,15 +101,15 @@ impl<'a> Host<'a> {
             incidents: self.incidents,
             open: self.open,
             severity: self.worst.map_or("", Severity::name),
-            first: time(self.first),
-            last: time(self.last),
+            first: self.first.unwrap_or_default(),
+            last: self.last.unwrap_or_default(),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::tests::{at, fleet};
+    use super::super::{document::tests::at, report::tests::fleet};
     use super::*;
 
     #[test]
@@ -120,7 +117,7 @@ mod tests {
         let campaigns = fleet().campaigns;
         let [one] = &campaigns[..] else { panic!("{campaigns:?}") };
         assert_eq!((one.external_host.to_string(), one.incidents, one.open), ("8.8.4.4".to_owned(), 2, 1));
-        assert_eq!((one.severity, &one.first, &one.last), ("critical", &rfc3339(at(0)), &rfc3339(at(3))));
+        assert_eq!((one.severity, one.first, one.last), ("critical", at(0), at(3)));
         assert_eq!(one.sites, ["graz", "vienna"]);
         assert_eq!(one.sensors, ["graz/a", "vienna/gate\u{1b}[31m"]);
     }
@@ -133,6 +130,7 @@ mod tests {
             external: external.iter().map(|one| one.parse().unwrap()).collect(),
             first: at(0),
             last: at(0),
+            stored: at(0),
         };
         let key = |site: &str, sensor: &str| (site.to_owned(), sensor.to_owned(), "1".to_owned());
         let mut incidents = BTreeMap::from([

@@ -2,22 +2,38 @@
 
 mod arguments;
 mod campaign;
+mod document;
 mod exempt;
+mod gathered;
 mod read;
 mod report;
 mod text;
+mod watched;
 
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
+use sensor_core::time::Timestamp;
 
 pub use self::arguments::{EXAMPLES, FleetArgs};
-use self::arguments::{FleetCommand, ServerArgs};
+use self::{
+    arguments::{FleetCommand, ServerArgs},
+    read::StreamReader,
+};
+pub(crate) use self::{
+    campaign::Campaign,
+    report::{Report, SensorReport, State},
+    text::span,
+    watched::Fleets,
+};
 use crate::{
     config::{Config, Overrides},
     sinks::{Destination, NatsOptions},
     stdout, wall_clock,
 };
+
+/// Most incidents that the command remembers.
+const MOST_INCIDENTS: usize = 200_000;
 
 /// Runs the command.
 ///
@@ -32,7 +48,7 @@ pub fn run(args: &FleetArgs) -> Result<ExitCode> {
     let options = output(&config, server)?;
     let now = wall_clock::now();
     let since = args.since.unwrap_or(now - arguments::DEFAULT_SINCE);
-    let report = read::read(options, since, now)?;
+    let report = read(options, since, now)?;
     stdout::write(|out| {
         if args.json {
             serde_json::to_writer_pretty(&mut *out, &report)?;
@@ -42,6 +58,14 @@ pub fn run(args: &FleetArgs) -> Result<ExitCode> {
         }
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the health of all sensors, and their incidents since a time.
+fn read(options: &NatsOptions, since: Timestamp, now: Timestamp) -> Result<Report> {
+    let mut reader = StreamReader::new(usize::MAX, MOST_INCIDENTS);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(reader.read(options, since, None))?;
+    Ok(Report::of(&reader.reports, &reader.happened, since, now))
 }
 
 fn load(server: &ServerArgs) -> Result<Config> {

@@ -4,9 +4,9 @@ use sensor_dissect::escape::shown;
 
 use super::{
     campaign::Campaign,
-    report::{Incidents, Report, SensorReport, State},
+    report::{Incidents, Report, SensorReport},
 };
-use crate::columns::aligned;
+use crate::{columns::aligned, rfc3339::rfc3339};
 
 /// Three parts: sensors, incidents, and campaigns.
 pub(super) fn text(report: &Report) -> String {
@@ -18,6 +18,9 @@ pub(super) fn text(report: &Report) -> String {
         let mut rows = vec![header.map(str::to_owned).to_vec()];
         rows.extend(report.sensors.iter().map(sensor));
         text.push_str(&aligned(&rows));
+    }
+    if report.sensors_beyond > 0 {
+        text.push_str(&format!("there are {} more sensors\n", report.sensors_beyond));
     }
     text.push_str(&incidents(&report.incidents));
     if !report.campaigns.is_empty() {
@@ -44,16 +47,11 @@ pub(super) fn text(report: &Report) -> String {
 
 fn sensor(one: &SensorReport) -> Vec<String> {
     let name = format!("{}/{}", one.site, one.sensor);
-    let state = match one.state {
-        State::Alive => "alive",
-        State::Silent => "silent",
-        State::Unknown => "unknown",
-    };
     let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
     let health = one.health.as_ref();
     vec![
         clean(&name),
-        state.to_owned(),
+        one.state.name().to_owned(),
         health.map_or_else(|| "-".to_owned(), |health| clean(&health.version)),
         health.map_or_else(|| "-".to_owned(), |health| span(health.uptime)),
         health.map_or_else(|| "-".to_owned(), |health| clean(&health.interfaces.join(","))),
@@ -83,8 +81,8 @@ fn campaign(one: &Campaign) -> Vec<String> {
         one.severity.to_owned(),
         one.incidents.to_string(),
         one.open.to_string(),
-        one.first.clone(),
-        one.last.clone(),
+        rfc3339(one.first),
+        rfc3339(one.last),
         clean(&one.sensors.join(", ")),
     ]
 }
@@ -102,7 +100,7 @@ fn clean(text: &str) -> String {
 }
 
 /// A time span in its largest unit.
-fn span(seconds: u64) -> String {
+pub(crate) fn span(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7_200 => format!("{} min", seconds / 60),

@@ -36,8 +36,9 @@ pub use self::snapshot::{ExemptionState, InterfaceState, ReloadState, RingState,
 use self::{access::Access, forms::Forms, health::StoreWatch, metrics::Format};
 use crate::{
     config::{Config, ConfigError, HttpOptions},
-    runtime::Supervisor,
-    sinks::{SecretError, SecretSource, TlsError},
+    fleet::Fleets,
+    runtime::{Spawner, Supervisor},
+    sinks::{OutputOptions, SecretError, SecretSource, TlsError},
     storage::{self, Committed},
 };
 
@@ -117,6 +118,7 @@ fn has_clients(options: &HttpOptions) -> bool {
 #[derive(Debug)]
 pub struct Http {
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+    fleets: watch::Sender<Fleets>,
     _listening: oneshot::Sender<()>,
 }
 
@@ -135,6 +137,9 @@ struct Source {
     /// What forms that change something need; none where nothing may be changed.
     forms: Option<Arc<Forms>>,
     load: LoadConfig,
+    fleets: watch::Receiver<Fleets>,
+    /// Starts threads that read the stream of a fleet.
+    spawner: Spawner,
 }
 
 impl Http {
@@ -163,6 +168,7 @@ impl Http {
             .build()
             .map_err(HttpError::Thread)?;
         let (snapshots, published) = watch::channel(None);
+        let (fleets, shown) = watch::channel(Fleets::default());
         let (listening, ended) = oneshot::channel::<()>();
         let source = Source {
             snapshots: published,
@@ -172,6 +178,8 @@ impl Http {
             reads: Arc::new(Semaphore::new(READERS)),
             forms: options.exempt_form.then(Forms::new).transpose()?.map(Arc::new),
             load,
+            fleets: shown,
+            spawner: supervisor.spawner(),
         };
         let has_page = options.page;
         let run = move || {
@@ -189,12 +197,17 @@ impl Http {
         };
         supervisor.spawn::<io::Error>("http", run).map_err(HttpError::Thread)?;
         info!("listening on {scheme}://{address}");
-        Ok(Self { snapshots, _listening: listening })
+        Ok(Self { snapshots, fleets, _listening: listening })
     }
 
     /// Publishes the state of the agent. Never waits.
     pub fn publish(&self, snapshot: Snapshot) {
         self.snapshots.send_replace(Some(Arc::new(snapshot)));
+    }
+
+    /// Shows the fleets to whose streams these outputs publish, and no others. Never waits.
+    pub fn show_fleets(&self, outputs: &[OutputOptions]) {
+        self.fleets.send_modify(|fleets| *fleets = Fleets::of(outputs, fleets));
     }
 }
 

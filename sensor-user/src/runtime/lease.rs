@@ -20,7 +20,7 @@ use sensor_common::settings;
 use super::Supervisor;
 use crate::{
     enforcement::{Enforcement, Now},
-    kernel::{enforce::EnforcementSwitch, object::LoadError, ticks::KernelClock},
+    kernel::{enforce::EnforcementSwitch, object::LoadError, privileges, ticks::KernelClock},
 };
 
 /// Time between two renewals.
@@ -87,7 +87,7 @@ impl Lease {
             stop: AtomicBool::new(false),
         });
         let renewed = Arc::clone(&shared);
-        let thread = supervisor.spawn("lease", move || {
+        let thread = supervisor.spawn_with("lease", Some(privileges::for_maps()), move || {
             renewed.run();
             Ok::<_, Infallible>(())
         })?;

@@ -21,6 +21,8 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
+use crate::kernel::privileges;
+
 /// Most lines that wait for standard error.
 const WAITING: usize = 8_192;
 
@@ -69,7 +71,10 @@ pub fn lost_lines() -> u64 {
 pub fn start() -> Log {
     let (sender, lines) = sync_channel(WAITING);
     // Without a thread nothing is logged, and everything else continues.
-    let _ = thread::Builder::new().name("log".into()).spawn(move || write(&lines));
+    let _ = thread::Builder::new().name("log".into()).spawn(move || {
+        let _ = privileges::keep_only(&[]);
+        write(&lines);
+    });
     let log = Log(sender);
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,async_nats=off"));
     let subscriber = tracing_subscriber::fmt()

@@ -9,7 +9,11 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use caps::Capability;
 use tokio::sync::mpsc;
+use tracing::warn;
+
+use crate::kernel::privileges;
 
 /// Most messages that wait for the reader. The first stops the agent; later ones may be dropped.
 const MAX_ENDED: usize = 8;
@@ -46,7 +50,7 @@ impl Default for Supervisor {
 }
 
 impl Supervisor {
-    /// Starts a thread. Any end before the agent's is reported, even a plain return.
+    /// Starts a thread without capabilities. Any end before the agent's is reported, even a plain return.
     ///
     /// # Errors
     /// If no thread can be started.
@@ -55,11 +59,27 @@ impl Supervisor {
         name: &str,
         work: impl FnOnce() -> Result<(), E> + Send + 'static,
     ) -> std::io::Result<JoinHandle<()>> {
+        self.spawn_with(name, None, work)
+    }
+
+    /// The same with this capability.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub fn spawn_with<E: std::fmt::Display>(
+        &self,
+        name: &str,
+        needed: Option<Capability>,
+        work: impl FnOnce() -> Result<(), E> + Send + 'static,
+    ) -> std::io::Result<JoinHandle<()>> {
         let (reporter, named) = (Reporter(self.sender.clone()), name.to_owned());
-        thread::Builder::new().name(name.to_owned()).spawn(move || match caught(work) {
-            Ok(Ok(())) => reporter.report(named, "it ended".to_owned()),
-            Ok(Err(error)) => reporter.report(named, error.to_string()),
-            Err(panic) => reporter.report(named, panic),
+        thread::Builder::new().name(name.to_owned()).spawn(move || {
+            confine(&named, needed);
+            match caught(work) {
+                Ok(Ok(())) => reporter.report(named, "it ended".to_owned()),
+                Ok(Err(error)) => reporter.report(named, error.to_string()),
+                Err(panic) => reporter.report(named, panic),
+            }
         })
     }
 
@@ -80,13 +100,14 @@ impl Supervisor {
 }
 
 impl Spawner {
-    /// Starts an optional thread: it may end, and logs why. Only a panic, which is a defect, is reported.
+    /// Starts an optional thread without capabilities: it may end, and logs why. Only a panic, which is a defect, is reported.
     ///
     /// # Errors
     /// If no thread can be started.
     pub fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
         let (reporter, named) = (self.0.clone(), name.to_owned());
         thread::Builder::new().name(name.to_owned()).spawn(move || {
+            confine(&named, None);
             if let Err(panic) = caught(work) {
                 reporter.report(named, panic);
             }
@@ -98,6 +119,13 @@ impl Reporter {
     fn report(&self, thread: String, reason: String) {
         // While the agent ends, nobody receives any more, and the thread ends as usual.
         let _ = self.0.try_send(Ended { thread, reason });
+    }
+}
+
+/// Takes the capabilities from a thread that it does not need.
+fn confine(name: &str, needed: Option<Capability>) {
+    if let Err(error) = privileges::keep_only(needed.as_slice()) {
+        warn!("thread {name} keeps capabilities that it does not need: {error}");
     }
 }
 

@@ -206,6 +206,33 @@ fn documents_wait_for_a_destination_over_a_restart() {
     }
 }
 
+#[test]
+fn destination_that_was_dead_for_an_hour_gets_the_hour_afterwards() {
+    // The attempts of an hour.
+    let (mut backoff, mut dead, mut attempts) = (backoff::Backoff::up_to(LONGEST_PAUSE), Duration::ZERO, 0);
+    while dead < Duration::from_secs(3_600) {
+        dead += backoff.pause(None);
+        attempts += 1;
+    }
+    assert!(attempts > 100, "{attempts}");
+    let failing = Delivery { failure: Some(Failure::of("gone")), ..Delivery::default() };
+    let stage = Stage::new(std::iter::repeat_n(failing, attempts));
+    let run = stage.run(&output("siem"));
+    // An incident a second.
+    for minute in 0..60 {
+        run.submit(incidents(minute * 60 + 1..=minute * 60 + 60));
+    }
+    let status = run.settle();
+    assert_eq!((status.written, status.waiting, status.lost), (3_600, 0, 0));
+    assert_eq!(status.errors, attempts as u64);
+    assert_eq!(
+        stage.taken(),
+        (1..=3_600).map(|number: u64| number.to_string()).collect::<Vec<_>>(),
+        "in order"
+    );
+    run.end();
+}
+
 /// An output to a file of this folder.
 fn to_file(name: &str, folder: &Path, file: &str) -> OutputOptions {
     let destination = Destination::File(FileOptions::at(folder.join(file)));

@@ -2,8 +2,12 @@
 
 use std::{fs, net::Ipv4Addr};
 
-use sensor_lab::{NatsServer, Topology, poll, require_lab, scratch_dir};
-use sensor_tests::{Agent, PATIENCE, number, text, texts};
+use sensor_lab::{Namespace, NatsServer, Topology, poll, require_lab, scratch_dir};
+use sensor_tests::{
+    Agent, PATIENCE,
+    fleet::{prepared, publish},
+    number, text, texts,
+};
 use serde_json::Value;
 
 use super::{HEALTH, config, converse, sensor};
@@ -61,4 +65,44 @@ fn fleet_names_living_and_silent_sensors_and_hosts_of_several_sites() {
         "{listed}"
     );
     assert_eq!(graz.stop().unwrap().code, Some(0));
+}
+
+#[test]
+fn fleet_is_read_with_the_permissions_of_the_documentation_and_no_fewer() {
+    require_lab!(Nats);
+    let page = include_str!("../../../docs/fleet.md");
+    let (_, section) = page.split_once("The command and the page need permission").unwrap();
+    let (section, _) = section.split_once("\n\n").unwrap();
+    let needed: Vec<_> = section.split('`').filter(|text| text.starts_with("$JS.API.")).collect();
+    assert_eq!(needed.len(), 5, "{needed:?}");
+    let namespace = Namespace::new("nats").unwrap();
+    let scratch = scratch_dir().unwrap();
+    let user = |(number, publish): (usize, Vec<&str>)| {
+        format!(
+            "{{ user: u{number}, password: pw, permissions: {{ publish: {publish:?}, subscribe: \"_INBOX.>\" }} }}"
+        )
+    };
+    let without = |left_out: &str| needed.iter().copied().filter(|one| *one != left_out).collect();
+    let rights = [vec![needed.clone()], needed.iter().map(|one| without(one)).collect()].concat();
+    let users: Vec<_> = rights.into_iter().enumerate().map(user).collect();
+    let settings = format!(
+        "no_auth_user: admin\nauthorization {{ users: [{{ user: admin, password: pw }}, {}] }}",
+        users.join(", ")
+    );
+    let server =
+        NatsServer::start(&namespace, Ipv4Addr::LOCALHOST, &scratch.path().join("nats"), &settings).unwrap();
+    publish(&namespace, server.address(), &prepared()).unwrap();
+    fs::write(scratch.path().join("password"), "pw").unwrap();
+    for number in 0..users.len() {
+        let path = scratch.path().join("smb-sensor.toml");
+        let config = format!(
+            "[[output]]\ntype = \"nats\"\nservers = [\"nats://127.0.0.1\"]\nsite = \"graz\"\ntimeout = 1\n\
+             user = \"u{number}\"\npassword_file = \"password\"\n"
+        );
+        fs::write(&path, config).unwrap();
+        let mut command = namespace.command(Agent::program().unwrap());
+        let output = command.args(["fleet", "--config"]).arg(&path).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(said.contains("vienna/lab"), number == 0, "{number}: {output:?}");
+    }
 }

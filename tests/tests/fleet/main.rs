@@ -3,6 +3,7 @@
 mod cluster;
 mod listing;
 mod offline;
+mod page;
 mod partition;
 mod shared;
 mod terms;

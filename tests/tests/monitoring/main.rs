@@ -6,6 +6,8 @@
 )]
 
 mod browser;
+mod dashboard;
+mod fleet;
 mod forms;
 mod health;
 mod http;

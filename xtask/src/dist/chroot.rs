@@ -21,8 +21,8 @@ pub(super) const SUITE: &str = "bookworm";
 const PACKAGES: &str = "procps,systemd,systemd-sysv";
 
 /// What is done with each kind of package, in the folder as root folder, or with it.
-const DEB: &str = include_str!("try_deb.sh");
-const RPM: &str = include_str!("try_rpm.sh");
+const DEB: &str = concat!(include_str!("try_begin.sh"), include_str!("try_deb.sh"));
+const RPM: &str = concat!(include_str!("try_begin.sh"), include_str!("try_rpm.sh"));
 
 /// Installs, upgrades, configures, removes and purges the packages of two folders.
 pub(super) fn try_packages(steps: &Steps, older: &Path, newer: &Path) -> anyhow::Result<()> {

@@ -17,6 +17,8 @@ pub(super) struct Frame {
     pub(super) version: &'static str,
     /// The page that is shown, for the navigation.
     pub(super) page: &'static str,
+    /// Whether there is a fleet to show.
+    pub(super) has_fleet: bool,
     /// Why the agent is not ready.
     pub(super) not_ready: Vec<String>,
     /// Time of the numbers.
@@ -30,6 +32,7 @@ impl Frame {
             host,
             version: env!("CARGO_PKG_VERSION"),
             page,
+            has_fleet: source.fleets.borrow().names().next().is_some(),
             not_ready: source.not_ready(),
             at: source.snapshot().map(|snapshot| second(snapshot.at)).unwrap_or_default(),
         }

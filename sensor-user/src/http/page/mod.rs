@@ -7,6 +7,7 @@ mod assets;
 mod exempt;
 mod explain;
 mod exposed;
+mod fleet;
 mod flows;
 mod frame;
 mod incident;
@@ -44,6 +45,7 @@ pub(super) fn routes() -> Router<Source> {
         .route("/incidents/{id}/exempt", post(exempt::add).layer(DefaultBodyLimit::max(exempt::MAX_BODY)))
         .route("/explain", get(explain::page))
         .route("/exposed", get(exposed::page))
+        .route("/fleet", get(fleet::page))
         .route("/flows", get(flows::page))
         .route("/live", get(live::events))
         .route("/assets/{name}", get(assets::asset))
