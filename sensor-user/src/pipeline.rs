@@ -22,7 +22,7 @@ use crate::{
     config::Config,
     kernel::{counters::CounterValues, interface::Interface},
     record::Recording,
-    response::{Entry, StoredBlocks},
+    response::{Entry, StoredBlocks, exec::ExecRun},
     rfc3339::rfc3339,
     shared_terms::Asking,
     sinks::OutputStatus,
@@ -53,6 +53,8 @@ pub struct Batch {
     pub blocks: Option<StoredBlocks>,
     /// What was done.
     pub responses: Vec<Entry>,
+    /// Runs of the configured program, with when each was over.
+    pub runs: Vec<(Timestamp, ExecRun)>,
 }
 
 /// Waits for the store, for so long at most.
@@ -387,6 +389,11 @@ impl Pipeline {
     /// Writes an entry of the journal of responses.
     pub fn journal(&mut self, entry: Entry, now: Moment) {
         self.output.take(Batch { responses: vec![entry], ..Batch::default() }, now.at);
+    }
+
+    /// Writes that the configured program was run.
+    pub fn journal_run(&mut self, run: ExecRun, now: Moment) {
+        self.output.take(Batch { runs: vec![(now.at, run)], ..Batch::default() }, now.at);
     }
 
     /// Gives what waits until everything is saved that was to be saved so far.
