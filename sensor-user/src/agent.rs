@@ -5,6 +5,7 @@
 mod answering;
 mod blocking;
 mod enforcing;
+mod executing;
 mod files;
 mod health;
 mod interfaces;
@@ -32,6 +33,7 @@ use tokio::{
 use tracing::{error, info};
 
 use self::{
+    executing::{Exec, next_run},
     files::{Files, FilesRead},
     health::HealthReport,
     interfaces::Refused,
@@ -93,11 +95,11 @@ pub async fn run(
     let servers = config.dns_servers.clone();
     let names = Names::start(servers, config.state_dir.clone(), Arc::clone(&learnt), &supervisor)
         .context("cannot start a thread that resolves names")?;
-    let (asker, enriched) =
+    let (lookups, enriched) =
         enrich::start((&config.hosts, &config.dns_servers), config.state_dir.clone(), &supervisor)
             .context("cannot start a thread that looks for what is known of hosts")?;
     let (mut sensor, control, answers) =
-        Sensor::start(config, (files, names, asker), again, Arc::clone(&learnt), &supervisor)?;
+        Sensor::start(config, (files, names, lookups), again, Arc::clone(&learnt), &supervisor)?;
     // The state directory is there now.
     sensor.names.want(sensor.config.names());
     sensor.report_status();
@@ -107,6 +109,7 @@ pub async fn run(
     let signals = [interrupt, terminate, hangup];
     let sources = Sources { read, answers, enriched, learnt: learnt.as_ref() };
     let outcome = watch(&mut sensor, &records, control, sources, signals, &mut supervisor).await;
+    let outcome = outcome.and(sensor.end_runs().await);
     match (outcome, sensor.stop()) {
         (Err(error), Err(at_the_end)) => {
             error!("{at_the_end:#}");
@@ -171,6 +174,7 @@ async fn watch(
                 Some(found) => sensor.take_enriched(&found)?,
                 None => return Err(ended_by(&supervisor.ended().await)),
             },
+            run = next_run(sensor.exec.as_mut()) => sensor.take_run(run)?,
             () = sleep(due.unwrap_or_default()), if due.is_some() => sensor.release()?,
             _ = sweep.tick() => {
                 sensor.sweep()?;
@@ -229,6 +233,7 @@ struct Sensor {
     enforcement: Enforcement,
     known: KnownTraffic,
     blocks: Blocks,
+    exec: Option<Exec>,
     files: Files,
     names: Names,
     /// When the marks on ports were last checked.

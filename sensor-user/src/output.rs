@@ -12,7 +12,10 @@ use crate::{
     config::Config,
     ecs,
     pipeline::{Batch, Output, Saving},
-    response::Entry,
+    response::{
+        Entry,
+        exec::{ExecQueue, ExecRun, Job},
+    },
     sinks::{OutputStatus, Sinks},
     state,
     statistics::OutputCounts,
@@ -32,6 +35,7 @@ pub struct StoreOutput {
     waiting_bytes: usize,
     documents: u64,
     dropped: u64,
+    exec: Option<ExecQueue>,
 }
 
 impl StoreOutput {
@@ -47,7 +51,30 @@ impl StoreOutput {
             waiting_bytes: 0,
             documents: 0,
             dropped: 0,
+            exec: None,
         }
+    }
+
+    /// Has a program run for incidents.
+    #[must_use]
+    pub fn with_exec(self, exec: Option<ExecQueue>) -> Self {
+        Self { exec, ..self }
+    }
+
+    /// The documents of events. Those that open an incident or say that it is worse go to the program, too.
+    fn documents(&self, events: &[Event]) -> Vec<NewDocument> {
+        let made = |event| {
+            let document = document(event, &self.sensor)?;
+            if let (Event::Incident(event), Some(exec)) = (event, &self.exec)
+                && event.action.is_alert()
+                && exec.wants(event.incident.severity)
+            {
+                let incident = event.incident.id.to_string();
+                exec.offer(Job { incident, document: document.body.clone() });
+            }
+            Some(document)
+        };
+        events.iter().filter_map(made).collect()
     }
 
     /// Puts rows behind those that wait.
@@ -153,20 +180,28 @@ fn document(event: &Event, sensor: &ecs::Sensor) -> Option<NewDocument> {
 }
 
 fn response(entry: &Entry, sensor: &ecs::Sensor) -> NewDocument {
-    let document = ecs::response(entry, sensor);
+    done(ecs::response(entry, sensor), entry.at)
+}
+
+fn exec_run(at: Timestamp, run: &ExecRun, sensor: &ecs::Sensor) -> NewDocument {
+    done(ecs::exec_run(at, run, sensor), at)
+}
+
+/// The row of something that was done.
+fn done(document: ecs::Document, at: Timestamp) -> NewDocument {
     NewDocument {
         id: document.id().to_owned(),
         kind: DocumentKind::Incident,
         incident: None,
         severity: ecs::RESPONSE_SEVERITY,
-        at: entry.at.unix_nanos(),
+        at: at.unix_nanos(),
         body: document.line(),
     }
 }
 
 impl Output for StoreOutput {
     fn take(&mut self, batch: Batch, _: Timestamp) {
-        let mut rows = RowBatch { documents: documents(&batch.events, &self.sensor), ..RowBatch::default() };
+        let mut rows = RowBatch { documents: self.documents(&batch.events), ..RowBatch::default() };
         state::add_flows(&batch.events, &mut rows);
         state::add_changes(&batch.changes, &mut rows);
         if let Some(connections) = &batch.connections {
@@ -179,6 +214,7 @@ impl Output for StoreOutput {
             state::add_blocks(blocks, &mut rows);
         }
         rows.documents.extend(batch.responses.iter().map(|entry| response(entry, &self.sensor)));
+        rows.documents.extend(batch.runs.iter().map(|(at, run)| exec_run(*at, run, &self.sensor)));
         if !rows.documents.is_empty() {
             rows.made = Some(Instant::now());
         }

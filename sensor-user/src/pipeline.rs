@@ -25,7 +25,7 @@ use crate::{
     config::Config,
     kernel::{counters::CounterValues, interface::Interface},
     record::Recording,
-    response::{Entry, StoredBlocks},
+    response::{Entry, StoredBlocks, exec::ExecRun},
     rfc3339::rfc3339,
     shared_terms::Asking,
     sinks::OutputStatus,
@@ -323,6 +323,11 @@ impl Pipeline {
     /// Writes an entry of the journal of responses.
     pub fn journal(&mut self, entry: Entry, now: Moment) {
         self.output.take(Batch { responses: vec![entry], ..Batch::default() }, now.at);
+    }
+
+    /// Writes that the configured program was run.
+    pub fn journal_run(&mut self, run: ExecRun, now: Moment) {
+        self.output.take(Batch { runs: vec![(now.at, run)], ..Batch::default() }, now.at);
     }
 
     /// Gives what waits until everything is saved that was to be saved so far.

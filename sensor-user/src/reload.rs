@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::config::Config;
+use crate::config::{Config, ResponseOptions};
 
 /// Changed settings that need a restart, by their names in the file.
 #[must_use]
@@ -30,6 +30,7 @@ pub fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
     differ("process", running.process != new.process);
     differ("record", running.record != new.record);
     differ("http", running.http != new.http);
+    differ("response.exec", running.response.exec != new.response.exec);
     names
 }
 
@@ -55,7 +56,7 @@ pub fn merged(running: &Config, new: Config) -> Config {
         unread_threat_lists: new.unread_threat_lists,
         threats,
         enforcement: new.enforcement,
-        response: new.response,
+        response: ResponseOptions { exec: running.response.exec.clone(), ..new.response },
         outputs: new.outputs,
         places: new.places,
         ..running.clone()

@@ -6,7 +6,7 @@ use sensor_common::counter::Counter;
 
 use sensor_core::{CoreCounts, flow::QuicCounts};
 
-use crate::{kernel::counters::CounterValues, runtime::logging};
+use crate::{kernel::counters::CounterValues, response::exec::ExecResult, runtime::logging};
 
 /// Counts of documents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +29,15 @@ pub struct OutputCounts {
     pub waiting: u64,
     /// Batches that the store refused at first; they waited and were passed on again.
     pub refused: u64,
+}
+
+/// Counts of the program that is run for incidents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExecCounts {
+    /// Runs, by the place of their result in [`ExecResult::NAMES`].
+    pub by_result: [u64; ExecResult::NAMES.len()],
+    /// Incidents for which it was not run because too many waited.
+    pub left_out: u64,
 }
 
 /// All counts at one moment.

@@ -244,6 +244,7 @@ fn snapshot(incidents: &[Incident]) -> Snapshot {
         programs: vec![],
         slots: (1_204, 16_384),
         ring: RingState { size: 4 << 20, peak: 81_920 },
+        exec: sensor_user::statistics::ExecCounts::default(),
         exemptions: vec![ExemptionState {
             id: "nightly-copy".to_owned(),
             in_force: true,

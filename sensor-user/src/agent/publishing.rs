@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
-use super::Sensor;
+use super::{Sensor, executing::Exec};
 use crate::{
     enforcement::Enforcement,
     http::{ExemptionState, InterfaceState, RingState, Snapshot},
@@ -49,6 +49,7 @@ impl Sensor {
             threat_prefixes: self.config.threats.len(),
             reloads: self.reloads,
             exemptions: self.exemption_states(at),
+            exec: self.exec.as_ref().map(Exec::counts).unwrap_or_default(),
         })
     }
 

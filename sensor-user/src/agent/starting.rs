@@ -19,6 +19,7 @@ use tracing::{info, warn};
 
 use super::{
     Sensor, blocking,
+    executing::Exec,
     files::Files,
     health::HealthReport,
     interfaces::{self, Refused},
@@ -94,6 +95,7 @@ impl Sensor {
             Writer::open(&config.state_dir, config.journal, (now.at - REMEMBERED).unix_nanos())?;
         let key = fingerprint_key::kept_in(&config.state_dir)
             .context("cannot keep the key of credential fingerprints in the state directory")?;
+        let exec = Exec::start(&config, supervisor)?;
         let control = Control::listen(&config.state_dir, supervisor).with_context(|| {
             let socket = control::socket(&config.state_dir);
             format!(
@@ -206,7 +208,8 @@ impl Sensor {
             },
             owners,
         );
-        let output = Enriching::new(StoreOutput::new(handle, sensor, sinks), lookups);
+        let output = StoreOutput::new(handle, sensor, sinks).with_exec(exec.as_ref().map(Exec::queue));
+        let output = Enriching::new(output, lookups);
         let mut pipeline = Pipeline::new(core, output).with_recording(recording).with_fleet(asking);
         let known = KnownTraffic::of(&config, now.at);
         pipeline.restore_hits(restored.hits);
@@ -231,6 +234,7 @@ impl Sensor {
             enforcement,
             known,
             blocks,
+            exec,
             files,
             names,
             ports_looked: Instant::now(),

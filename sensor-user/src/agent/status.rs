@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use sensor_common::counter::Counter;
 use sensor_core::time::Timestamp;
 
-use super::Sensor;
+use super::{Sensor, executing::Exec};
 use crate::{
     kernel::{attach::Direction, counters::CounterValues, interface::Interface},
     rfc3339::rfc3339,
@@ -51,6 +51,7 @@ impl Sensor {
         status.interfaces = self.interface_status();
         status.ring.last_lost = last_lost.map(rfc3339);
         status.exemptions = self.exemption_status(now.at, status.exemptions.connections);
+        status.exec = self.exec.as_ref().map(Exec::status);
         status.outputs = outputs.iter().map(output).collect();
         status.problems = problems(&status, &outputs, last_lost, now.at);
         Ok(status)

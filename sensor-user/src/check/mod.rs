@@ -17,7 +17,9 @@ use crate::{
     config::{Config, ConfigError, InterfaceName, Overrides},
     http,
     kernel::{interface::Interface, object::KernelProgram, privileges, ticks::KernelClock},
-    plan, stdout,
+    plan,
+    response::exec::{ExecOptions, Identity},
+    stdout,
 };
 
 /// Checks and prints, as text or as JSON. The exit code is a failure if anything is missing.
@@ -60,6 +62,9 @@ fn lines(interfaces: &[InterfaceName], path: Option<&Path>) -> Lines {
     if let Some(options) = &config.http {
         let line = http::probe(options).map_or_else(Line::Missing, Line::Ok);
         lines.push(("http".to_owned(), line));
+    }
+    if let Some(options) = &config.response.exec {
+        lines.push(("exec".to_owned(), exec(options)));
     }
     let mut kernel = programs(&config, &mut lines);
     let named = if interfaces.is_empty() { &config.interfaces } else { interfaces };
@@ -119,6 +124,21 @@ fn read_config(path: Option<&Path>, lines: &mut Lines) -> (Config, bool) {
     }
 }
 
+/// As whom the program for incidents would run. It is not run.
+fn exec(options: &ExecOptions) -> Line {
+    let program = options.program.display();
+    match Identity::of(options.user.as_deref()) {
+        Ok(identity @ Identity::OfTheAgent { instead_of: Some(_), .. }) => {
+            Line::Limited(format!("{program} would be run {identity}"))
+        }
+        Ok(identity) => Line::Ok(format!(
+            "{program} is run {identity} for incidents of severity {} or higher",
+            options.min_severity
+        )),
+        Err(refused) => Line::Missing(format!("{refused:#}")),
+    }
+}
+
 /// Lets the kernel verify the programs.
 fn programs(config: &Config, lines: &mut Lines) -> Option<KernelProgram> {
     let mut add = |what: &str, line| lines.push((what.to_owned(), line));
@@ -152,6 +172,8 @@ fn programs(config: &Config, lines: &mut Lines) -> Option<KernelProgram> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -195,6 +217,35 @@ mod tests {
         };
         assert!(has_output(&format!("state_dir = {:?}\n[[output]]\ntype = \"stdout\"\n", folder.path())));
         assert!(!has_output("[[output]]\ntype = \"fil\"\n"));
+    }
+
+    #[test]
+    fn program_for_incidents_is_looked_at_and_not_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let (program, ran, path) =
+            (folder.path().join("isolate"), folder.path().join("ran"), folder.path().join("c.toml"));
+        std::fs::write(&program, format!("#!/bin/sh\ntouch {}\n", ran.display())).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let exec_line = |keys: &str| {
+            std::fs::write(&path, format!("[response]\nexec = {program:?}\n{keys}")).unwrap();
+            lines(&[], Some(&path)).into_iter().find(|(what, _)| what == "exec").map(|(_, line)| line)
+        };
+        let line = exec_line("exec_user = \"no-such-user\"\n");
+        assert!(
+            matches!(&line, Some(Line::Missing(text)) if text.contains("there is no user no-such-user")),
+            "{line:?}"
+        );
+        if nix::unistd::getuid().is_root() {
+            let line = exec_line("");
+            assert!(matches!(&line, Some(Line::Missing(text)) if text.contains("run as root")), "{line:?}");
+            let line = exec_line("exec_user = \"nobody\"\n");
+            let Some(Line::Ok(text)) = line else { panic!("{line:?}") };
+            assert!(
+                text.ends_with("is run as nobody for incidents of severity critical or higher"),
+                "{text}"
+            );
+        }
+        assert!(!ran.exists());
     }
 
     #[test]

@@ -235,13 +235,15 @@ mod tests {
         let all: String =
             EXAMPLE.lines().map(|line| format!("{}\n", line.strip_prefix("#: ").unwrap_or(line))).collect();
         assert_ne!(all, EXAMPLE, "the example shows optional keys behind `#: `");
+        // The program must be there.
+        let all = all.replace("/usr/local/lib/smb-sensor/isolate", "/bin/true");
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("feed.csv"), "203.0.113.0/24,scanner\n").unwrap();
         std::fs::write(folder.path().join("hosts.csv"), "10.0.1.2,fs01\n").unwrap();
         let config = parse(&all, folder.path(), BadThreatList::Refused).unwrap();
         assert_eq!((config.threats.len(), config.assets.len()), (1, 1));
         assert!(!config.exemptions.is_empty() && !config.internal.is_empty());
-        assert!(config.process.cgroup.is_some() && config.http.is_some());
+        assert!(config.process.cgroup.is_some() && config.http.is_some() && config.response.exec.is_some());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use ipnet::IpNet;
 
 use crate::kernel::attach::{IngressChoice, TcChoice};
+use crate::response::exec::ExecOptions;
 use crate::sinks::SecretSource;
 use sensor_core::profile::Windows;
 use sensor_core::rules::limits::Limits;
@@ -67,7 +68,13 @@ pub enum AutoBlock {
 
 impl Default for ResponseOptions {
     fn default() -> Self {
-        Self { auto_block: AutoBlock::Off, auto_block_for: 3_600, dry_run: false, never_block: vec![] }
+        Self {
+            auto_block: AutoBlock::Off,
+            auto_block_for: 3_600,
+            dry_run: false,
+            never_block: vec![],
+            exec: None,
+        }
     }
 }
 
@@ -82,6 +89,8 @@ pub struct ResponseOptions {
     pub dry_run: bool,
     /// Networks that are never blocked, nor any that has an address in common with them.
     pub never_block: Vec<IpNet>,
+    /// The program that is run for incidents.
+    pub exec: Option<ExecOptions>,
 }
 
 /// Whether alerts name the process that opened the connection.

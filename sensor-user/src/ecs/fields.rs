@@ -50,6 +50,7 @@ pub(super) enum EventKind {
 pub(super) enum Category {
     Network,
     IntrusionDetection,
+    Process,
 }
 
 /// ECS `event.type`.

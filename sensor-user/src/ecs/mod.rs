@@ -6,6 +6,7 @@
 
 mod campaign;
 mod endpoint;
+mod exec;
 mod fields;
 mod flow;
 mod incident;
@@ -25,10 +26,11 @@ use sensor_core::{
     event::FlowSummary,
     incident::{CampaignSummary, IncidentEvent, QuotaSummary},
     service::Service,
+    time::Timestamp,
 };
 use serde::Serialize;
 
-use crate::response::Entry;
+use crate::response::{Entry, exec::ExecRun};
 
 pub use self::sensor::Sensor;
 
@@ -86,6 +88,12 @@ pub fn response(entry: &Entry, sensor: &Sensor) -> Document {
     Document::of(response::id(entry), &response::document(entry, sensor))
 }
 
+/// The document of a program that was run for an incident, which was over at this time.
+#[must_use]
+pub fn exec_run(at: Timestamp, run: &ExecRun, sensor: &Sensor) -> Document {
+    Document::of(exec::id(at, run), &exec::document(at, run, sensor))
+}
+
 /// `event.severity` of responses.
 pub const RESPONSE_SEVERITY: u8 = response::SEVERITY;
 
@@ -109,7 +117,7 @@ pub const fn service(service: Service) -> &'static str {
 
 /// The JSON schemas of all documents, by file name.
 #[must_use]
-pub fn schemas() -> [(&'static str, Schema); 5] {
+pub fn schemas() -> [(&'static str, Schema); 6] {
     [
         ("incident.schema.json", schema::<incident::IncidentDocument>("An event of an incident")),
         ("quota.schema.json", schema::<quota::QuotaDocument>("Incidents that were counted and not opened")),
@@ -118,6 +126,7 @@ pub fn schemas() -> [(&'static str, Schema); 5] {
             schema::<campaign::CampaignDocument>("Incidents that have something in common"),
         ),
         ("response.schema.json", schema::<response::ResponseDocument>("Something that was done")),
+        ("exec.schema.json", schema::<exec::ExecDocument>("A program that was run for an incident")),
         ("flow.schema.json", schema::<flow::FlowDocument>("A connection that is over")),
     ]
 }

@@ -12,7 +12,11 @@ use sensor_core::{
 use serde_json::Value;
 
 use super::*;
-use crate::response::{EntryAction, Peer};
+use crate::response::{
+    EntryAction, Peer,
+    exec::{ExecResult, ExecRun},
+};
+use std::time::Duration;
 
 /// The sensor of the tests.
 fn sensor() -> Sensor {
@@ -64,6 +68,25 @@ fn responses() -> [Entry; 3] {
     ]
 }
 
+/// A program that was run with each result.
+fn runs() -> [ExecRun; 4] {
+    let results = [
+        ExecResult::Exited(3),
+        ExecResult::Signalled(9),
+        ExecResult::TimedOut,
+        ExecResult::NotStarted("/usr/local/sbin/isolate cannot be used: No such file or directory".into()),
+    ];
+    results.map(|result| ExecRun {
+        incident: "7f3a0c1d2e4b5a69".into(),
+        number: 1,
+        program: "/usr/local/sbin/isolate".into(),
+        user: "isolate".into(),
+        took: Duration::from_millis(210),
+        stderr: if result == ExecResult::Exited(3) { b"the API said no\x1b[2J\n".to_vec() } else { vec![] },
+        result,
+    })
+}
+
 /// A document of every kind, in many shapes, each with its name and the file of its schema.
 fn documents() -> Vec<(String, &'static str, Value)> {
     let mut documents = Vec::new();
@@ -87,6 +110,10 @@ fn documents() -> Vec<(String, &'static str, Value)> {
     for entry in responses() {
         let document = response(&entry, &sensor());
         documents.push((entry.action.name().to_owned(), "response.schema.json", value(document)));
+    }
+    for run in runs() {
+        let document = exec_run(fixtures::after(60_000), &run, &sensor());
+        documents.push((format!("exec {}", run.result), "exec.schema.json", value(document)));
     }
     for (name, summary) in flows::all() {
         documents.push((name.to_owned(), "flow.schema.json", value(flow(&summary, &sensor()))));

@@ -5,7 +5,10 @@ use std::time::Instant;
 use sensor_core::{incident::IncidentTally, time::Timestamp};
 
 use crate::{
-    kernel::program_runs::ProgramRuns, latency::Stages, sinks::OutputStatus, statistics::Statistics,
+    kernel::program_runs::ProgramRuns,
+    latency::Stages,
+    sinks::OutputStatus,
+    statistics::{ExecCounts, Statistics},
 };
 
 /// The agent at one moment.
@@ -35,6 +38,8 @@ pub struct Snapshot {
     pub slots: (usize, usize),
     /// The ring.
     pub ring: RingState,
+    /// Runs of the configured program.
+    pub exec: ExecCounts,
     /// Exemptions.
     pub exemptions: Vec<ExemptionState>,
     /// Whether the agent drops packets now.

@@ -10,6 +10,7 @@ pub mod boot;
 mod claim;
 pub mod clock;
 pub mod counters;
+pub mod descriptors;
 pub mod enforce;
 pub mod ethtool;
 pub mod exempted;

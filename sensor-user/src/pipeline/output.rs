@@ -13,7 +13,7 @@ use sensor_core::{
 
 use crate::{
     config::Config,
-    response::{Entry, StoredBlocks},
+    response::{Entry, StoredBlocks, exec::ExecRun},
     sinks::OutputStatus,
     statistics::OutputCounts,
 };
@@ -33,6 +33,8 @@ pub struct Batch {
     pub blocks: Option<StoredBlocks>,
     /// What was done.
     pub responses: Vec<Entry>,
+    /// Runs of the configured program, with when each was over.
+    pub runs: Vec<(Timestamp, ExecRun)>,
 }
 
 /// Waits for the store, for so long at most.

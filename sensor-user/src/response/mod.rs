@@ -1,10 +1,11 @@
-//! What is done about an incident: blocks.
+//! What is done about an incident: blocks, and a program that is run.
 //!
 //! Takes commands and incidents, gives what the kernel program is to drop and what the journal of responses says. It decides
 //! nothing about evidence.
 
 mod blocks;
 mod entry;
+pub mod exec;
 mod peer;
 mod target;
 

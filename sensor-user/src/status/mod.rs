@@ -94,6 +94,9 @@ pub struct Status {
     pub outputs: Vec<Output>,
     /// Exemptions.
     pub exemptions: Exemptions,
+    /// The program that is run for incidents, if one is configured.
+    #[serde(default)]
+    pub exec: Option<ExecStatus>,
     /// Whether the kernel drops connections.
     pub enforcement: String,
     /// The last time the configuration was read again; none if it was not.
@@ -246,6 +249,27 @@ pub struct Exemptions {
     pub never_matched: usize,
     /// Connections that they covered.
     pub connections: u64,
+}
+
+/// The program that is run for incidents.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecStatus {
+    /// Its path.
+    pub program: String,
+    /// As whom it runs.
+    pub identity: String,
+    /// Runs with exit code 0.
+    pub succeeded: u64,
+    /// Runs that ended otherwise.
+    pub failed: u64,
+    /// Runs that were killed because their time was over.
+    pub timed_out: u64,
+    /// Runs that did not begin.
+    pub not_started: u64,
+    /// Incidents for which it was not run because too many waited.
+    pub left_out: u64,
+    /// How the last run failed; none if it did not.
+    pub last_error: Option<Failure>,
 }
 
 /// The last time the configuration was read again.

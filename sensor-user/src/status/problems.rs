@@ -45,6 +45,9 @@ pub(crate) fn problems(
                 .push(format!("the output {} fails: {} documents wait for it", output.name, output.waiting));
         }
     }
+    if let Some(error) = status.exec.as_ref().and_then(|exec| exec.last_error.as_ref()) {
+        problems.push(format!("response.exec failed at {}: {}", error.at, error.reason));
+    }
     if let Some(error) = status.last_reload.as_ref().and_then(|reload| reload.error.as_ref()) {
         problems.push(format!("the configuration was not reloaded: {error}"));
     }
@@ -61,7 +64,7 @@ fn is_failing(output: &OutputStatus) -> bool {
 mod tests {
     use super::*;
     use crate::latency::Latency;
-    use crate::status::{InterfaceStatus, Reload, Store};
+    use crate::status::{ExecStatus, Failure, InterfaceStatus, Reload, Store};
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_700_000_000);
 
@@ -90,8 +93,11 @@ mod tests {
         status.interfaces[0].outgoing = None;
         status.store = Store { lost: 2, ..Store::default() };
         status.last_reload = Some(Reload { at: String::new(), error: Some("line 3".into()) });
+        let last_error = Some(Failure { at: "T".into(), reason: "it ended with exit code 3".into() });
+        status.exec = Some(ExecStatus { last_error, ..ExecStatus::default() });
         let found = of(&status);
-        assert_eq!(found.len(), 3, "{found:#?}");
+        assert_eq!(found.len(), 4, "{found:#?}");
+        assert_eq!(found[2], "response.exec failed at T: it ended with exit code 3");
         assert!(found[0].contains("lan0 is not watched for outgoing"), "{found:#?}");
         status.interfaces.clear();
         assert_eq!(of(&status)[0], "no interface is watched: nothing is seen");

@@ -2,7 +2,7 @@
 
 use sensor_dissect::escape::shown;
 
-use super::{BySeverity, InterfaceStatus, Output, Status};
+use super::{BySeverity, ExecStatus, InterfaceStatus, Output, Status};
 
 /// Width of the names of the lines.
 const NAME: usize = 13;
@@ -79,6 +79,9 @@ pub(super) fn of(status: &Status) -> String {
             exemptions.in_force, exemptions.never_matched, exemptions.expired, exemptions.connections
         ),
     );
+    if let Some(one) = &status.exec {
+        line("exec", exec(one));
+    }
     line("enforcement", status.enforcement.clone());
     let reload = match &status.last_reload {
         None => "never".to_owned(),
@@ -127,6 +130,13 @@ fn output(one: &Output) -> String {
         text.push_str(&format!("; last error {} ({})", error.at, shown(error.reason.as_bytes())));
     }
     text
+}
+
+fn exec(one: &ExecStatus) -> String {
+    format!(
+        "{} {}: {} runs succeeded, {} failed, {} timed out, {} not started, {} incidents left out",
+        one.program, one.identity, one.succeeded, one.failed, one.timed_out, one.not_started, one.left_out
+    )
 }
 
 /// ` (2 critical, 1 low)`, or nothing if there are none.
@@ -191,6 +201,25 @@ mod tests {
         assert!(text.contains("outputs      siem: 0 delivered, 7 waiting"), "{text}");
         assert!(!text.contains('\x1b') && text.contains("[2Jno"), "{text}");
         assert!(text.ends_with("problems     the output siem fails\n             second\n"), "{text}");
+    }
+
+    #[test]
+    fn program_is_shown_where_one_is_configured() {
+        let exec = ExecStatus {
+            program: "/bin/isolate".into(),
+            identity: "as isolate".into(),
+            succeeded: 4,
+            failed: 3,
+            timed_out: 2,
+            not_started: 1,
+            left_out: 9,
+            last_error: None,
+        };
+        let text = of(&Status { exec: Some(exec), ..Status::default() });
+        let line = "exec         /bin/isolate as isolate: 4 runs succeeded, 3 failed, 2 timed out, 1 not started, \
+                    9 incidents left out\n";
+        assert!(text.contains(line), "{text}");
+        assert!(!of(&Status::default()).contains("exec "));
     }
 
     #[test]

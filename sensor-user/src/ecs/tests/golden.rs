@@ -25,6 +25,7 @@ fn documents_match_the_golden_files() {
         ("campaign-opened", value(campaign(&fixtures::campaign(CampaignAction::Opened), &sensor()))),
         ("backup-updated", event(IncidentAction::Updated, fixtures::backup_of_inventory())),
         ("block-ended", value(response(&responses()[1], &sensor()))),
+        ("exec-failed", value(exec_run(fixtures::after(60_000), &runs()[0], &sensor()))),
         ("quota", value(quota(&quota_summary(false), &sensor()))),
         ("flow", flow_of("flow smb")),
         ("flow-netbios", flow_of("flow netbios")),

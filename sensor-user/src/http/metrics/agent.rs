@@ -5,13 +5,14 @@ use std::fmt;
 use sensor_core::level::{EvidenceLevel, Severity};
 
 use super::families::{Families, seconds};
-use crate::{http::snapshot::Snapshot, runtime::logging};
+use crate::{http::snapshot::Snapshot, response::exec::ExecResult, runtime::logging};
 
 pub(super) fn encode(snapshot: &Snapshot, families: &mut Families<'_>) -> fmt::Result {
     process(snapshot, families)?;
     connections(snapshot, families)?;
     incidents(snapshot, families)?;
     exemptions(snapshot, families)?;
+    exec(snapshot, families)?;
     configuration(snapshot, families)
 }
 
@@ -158,6 +159,22 @@ fn exemptions(snapshot: &Snapshot, families: &mut Families<'_>) -> fmt::Result {
         "exemption_last_hit_time_seconds",
         "When an exemption last covered something, since the Unix epoch",
         all().filter_map(|(labels, one)| Some((labels, seconds(one.last?)))),
+    )
+}
+
+fn exec(snapshot: &Snapshot, families: &mut Families<'_>) -> fmt::Result {
+    families.counters(
+        "exec_runs",
+        "Runs of the program of response.exec, by how they ended",
+        ExecResult::NAMES
+            .into_iter()
+            .zip(snapshot.exec.by_result)
+            .map(|(result, count)| ([("result", result)], count)),
+    )?;
+    families.counter(
+        "exec_left_out",
+        "Incidents for which response.exec was not run because too many waited for it",
+        snapshot.exec.left_out,
     )
 }
 
