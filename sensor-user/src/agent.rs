@@ -52,6 +52,7 @@ use crate::{
     response::Blocks,
     runtime::{Ended, Lease, Supervisor},
     statistics::OutputCounts,
+    verdicts::Recorder,
     wall_clock,
 };
 
@@ -239,6 +240,7 @@ struct Sensor {
     since: Since,
     health: HealthReport,
     stages: Stages,
+    verdicts: Recorder,
     config: Config,
 }
 

@@ -8,13 +8,14 @@ use sensor_core::level::EvidenceLevel;
 use serde_json::Value;
 
 /// The schema of each kind of document, by its `event.dataset` and, where two share that, its `event.action`.
-static SCHEMAS: LazyLock<Result<[(&str, Validator); 5]>> = LazyLock::new(|| {
+static SCHEMAS: LazyLock<Result<[(&str, Validator); 6]>> = LazyLock::new(|| {
     let of = |kind, schema| Ok::<_, anyhow::Error>((kind, validator(schema)?));
     Ok([
         of("incident", include_str!("../../sensor-user/schema/incident.schema.json"))?,
         of("campaign", include_str!("../../sensor-user/schema/campaign.schema.json"))?,
         of("quota", include_str!("../../sensor-user/schema/quota.schema.json"))?,
         of("response", include_str!("../../sensor-user/schema/response.schema.json"))?,
+        of("verdict", include_str!("../../sensor-user/schema/verdict.schema.json"))?,
         of("flow", include_str!("../../sensor-user/schema/flow.schema.json"))?,
     ])
 });
@@ -30,6 +31,7 @@ fn kind(document: &Value) -> &str {
         ("smb_sensor.incident", "incident-summary") => "quota",
         ("smb_sensor.incident", action) if action.starts_with("campaign-") => "campaign",
         ("smb_sensor.incident", action) if action.starts_with("block-") => "response",
+        ("smb_sensor.incident", "verdict-given") => "verdict",
         ("smb_sensor.incident", _) => "incident",
         ("network_traffic.flow", _) => "flow",
         (other, _) => other,

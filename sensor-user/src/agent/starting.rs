@@ -199,8 +199,10 @@ impl Sensor {
             },
             owners,
         );
-        let output = Enriching::new(StoreOutput::new(handle, sensor, sinks), asker);
-        let mut pipeline = Pipeline::new(core, output).with_recording(recording).with_fleet(asking);
+        let output = StoreOutput::new(handle, sensor, sinks);
+        let verdicts = output.recorder(&config.state_dir);
+        let mut pipeline =
+            Pipeline::new(core, Enriching::new(output, asker)).with_recording(recording).with_fleet(asking);
         let known = KnownTraffic::of(&config, now.at);
         pipeline.restore_hits(restored.hits);
         if let Some(report) = pipeline.exemptions().report(now.at) {
@@ -233,6 +235,7 @@ impl Sensor {
             since: Since::start(),
             health: HealthReport::on(health),
             stages,
+            verdicts,
             config,
         };
         Ok((sensor, control, answers))

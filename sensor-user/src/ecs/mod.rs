@@ -18,16 +18,17 @@ mod smb;
 mod techniques;
 #[cfg(test)]
 mod tests;
+mod verdict;
 mod webdav;
 
 use schemars::{JsonSchema, Schema};
 use sensor_core::{
     event::FlowSummary,
-    incident::{CampaignSummary, IncidentEvent, QuotaSummary},
+    incident::{CampaignSummary, Incident, IncidentEvent, QuotaSummary},
 };
 use serde::Serialize;
 
-use crate::response::Entry;
+use crate::response::{Entry, Judgement, Verdict};
 
 pub use self::sensor::Sensor;
 
@@ -85,6 +86,18 @@ pub fn response(entry: &Entry, sensor: &Sensor) -> Document {
     Document::of(response::id(entry), &response::document(entry, sensor))
 }
 
+/// The document of a verdict that replaces another one, if there was one before.
+#[must_use]
+pub fn verdict(
+    incident: &Incident,
+    judgement: &Judgement,
+    before: Option<Verdict>,
+    sensor: &Sensor,
+) -> Document {
+    let body = verdict::document(incident, judgement, before, sensor);
+    Document::of(verdict::id(incident, judgement), &body)
+}
+
 /// `event.severity` of responses.
 pub const RESPONSE_SEVERITY: u8 = response::SEVERITY;
 
@@ -96,7 +109,7 @@ pub fn flow(summary: &FlowSummary, sensor: &Sensor) -> Document {
 
 /// The JSON schemas of all documents, by file name.
 #[must_use]
-pub fn schemas() -> [(&'static str, Schema); 5] {
+pub fn schemas() -> [(&'static str, Schema); 6] {
     [
         ("incident.schema.json", schema::<incident::IncidentDocument>("An event of an incident")),
         ("quota.schema.json", schema::<quota::QuotaDocument>("Incidents that were counted and not opened")),
@@ -105,6 +118,7 @@ pub fn schemas() -> [(&'static str, Schema); 5] {
             schema::<campaign::CampaignDocument>("Incidents that have something in common"),
         ),
         ("response.schema.json", schema::<response::ResponseDocument>("Something that was done")),
+        ("verdict.schema.json", schema::<verdict::VerdictDocument>("What somebody says of an incident")),
         ("flow.schema.json", schema::<flow::FlowDocument>("A connection that is over")),
     ]
 }

@@ -1,4 +1,4 @@
-//! What is done about an incident: blocks.
+//! What is done about an incident: blocks, and verdicts of people.
 //!
 //! Takes commands and incidents, gives what the kernel program is to drop and what the journal of responses says. It decides
 //! nothing about evidence.
@@ -7,6 +7,7 @@ mod blocks;
 mod entry;
 mod peer;
 mod target;
+pub mod verdict;
 
 pub(crate) use self::blocks::line;
 pub use self::{
@@ -14,4 +15,5 @@ pub use self::{
     entry::{Entry, EntryAction},
     peer::Peer,
     target::Target,
+    verdict::{Judge, Judgement, Verdict},
 };

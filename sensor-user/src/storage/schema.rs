@@ -58,6 +58,13 @@ CREATE TABLE IF NOT EXISTS contacts (
 CREATE INDEX IF NOT EXISTS contacts_by_day ON contacts (day);
 ";
 
+/// What somebody says of incidents. A verdict goes with its incident.
+const VERDICTS: &str = "
+CREATE TABLE IF NOT EXISTS verdicts (incident TEXT PRIMARY KEY, state BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS verdict_of_removed AFTER DELETE ON incidents
+    BEGIN DELETE FROM verdicts WHERE incident = OLD.id; END;
+";
+
 /// What a database holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
@@ -120,7 +127,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, StorageError> {
         if is_new {
             connection.execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"))?;
         }
-        connection.execute_batch(CONTACTS)
+        connection.execute_batch(CONTACTS)?;
+        connection.execute_batch(VERDICTS)
     };
     set_up().map_err(failed("set up"))?;
     Ok(connection)

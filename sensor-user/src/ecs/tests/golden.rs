@@ -25,6 +25,10 @@ fn documents_match_the_golden_files() {
         ("campaign-opened", value(campaign(&fixtures::campaign(CampaignAction::Opened), &sensor()))),
         ("backup-updated", event(IncidentAction::Updated, fixtures::backup_of_inventory())),
         ("block-ended", value(response(&responses()[1], &sensor()))),
+        ("verdict", {
+            let (judgement, before) = &judgements()[1];
+            value(verdict(&fixtures::leak_accepted(), judgement, *before, &sensor()))
+        }),
         ("quota", value(quota(&quota_summary(false), &sensor()))),
         ("flow", flow_of("flow smb")),
         ("flow-netbios", flow_of("flow netbios")),
