@@ -54,6 +54,7 @@ use crate::{
     response::Blocks,
     runtime::{Ended, Lease, Supervisor},
     statistics::OutputCounts,
+    verdicts::Recorder,
     wall_clock,
 };
 
@@ -244,6 +245,7 @@ struct Sensor {
     since: Since,
     health: HealthReport,
     stages: Stages,
+    verdicts: Recorder,
     config: Config,
 }
 

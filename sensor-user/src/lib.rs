@@ -57,4 +57,5 @@ pub mod stdout;
 pub mod storage;
 pub mod threat;
 pub mod top;
+pub mod verdicts;
 mod wall_clock;

@@ -2,6 +2,11 @@
 
 use std::{
     collections::VecDeque,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -20,6 +25,7 @@ use crate::{
     state,
     statistics::OutputCounts,
     storage::{DocumentKind, FLOW_DOCUMENTS, Handle, NewDocument, RowBatch},
+    verdicts::Recorder,
 };
 
 /// Bytes of documents that wait in memory at most while the store does not accept any.
@@ -34,6 +40,8 @@ pub struct StoreOutput {
     waiting_documents: usize,
     waiting_bytes: usize,
     documents: u64,
+    /// Documents of verdicts, which other threads make.
+    verdicts: Arc<AtomicU64>,
     dropped: u64,
     exec: Option<ExecQueue>,
 }
@@ -41,7 +49,7 @@ pub struct StoreOutput {
 impl StoreOutput {
     /// An output into a store, from which these sinks read.
     #[must_use]
-    pub const fn new(store: Handle, sensor: ecs::Sensor, sinks: Sinks) -> Self {
+    pub fn new(store: Handle, sensor: ecs::Sensor, sinks: Sinks) -> Self {
         Self {
             store,
             sensor,
@@ -50,6 +58,7 @@ impl StoreOutput {
             waiting_documents: 0,
             waiting_bytes: 0,
             documents: 0,
+            verdicts: Arc::default(),
             dropped: 0,
             exec: None,
         }
@@ -75,6 +84,13 @@ impl StoreOutput {
             Some(document)
         };
         events.iter().filter_map(made).collect()
+    }
+
+    /// Records verdicts in the same store, from other threads; `state_dir` is where it is.
+    #[must_use]
+    pub fn recorder(&self, state_dir: &Path) -> Recorder {
+        let made = Arc::clone(&self.verdicts);
+        Recorder::new(self.store.clone(), self.sensor.clone(), state_dir.to_owned(), made)
     }
 
     /// Puts rows behind those that wait.
@@ -268,7 +284,7 @@ impl Output for StoreOutput {
     fn counts(&self) -> OutputCounts {
         let store = self.store.committed().counts();
         OutputCounts {
-            documents: self.documents,
+            documents: self.documents + self.verdicts.load(Ordering::Relaxed),
             unsaved: self.waiting_documents as u64 + store.waiting_documents,
             dropped: self.dropped,
             refused: store.refused,
@@ -283,8 +299,6 @@ impl Output for StoreOutput {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::{
         runtime::Supervisor,

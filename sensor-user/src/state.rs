@@ -18,8 +18,8 @@ use tracing::warn;
 pub use self::ended::EndedFlow;
 use crate::{
     ecs,
-    response::StoredBlocks,
-    storage::{BLOCKS, Contact, IncidentRow, RowBatch, Rows, TERM_CLOCK},
+    response::{Judgement, StoredBlocks},
+    storage::{BLOCKS, Contact, IncidentRow, RowBatch, Rows, TERM_CLOCK, VerdictRow},
 };
 
 /// The state of an earlier run.
@@ -78,6 +78,20 @@ pub fn incident(row: &IncidentRow) -> Result<Incident, String> {
     rmp_serde::from_slice::<StoredIncident>(&row.state)
         .map(|stored| stored.incident)
         .map_err(|error| error.to_string())
+}
+
+/// The verdict of a row.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn judgement(row: &VerdictRow) -> Result<Judgement, String> {
+    rmp_serde::from_slice(&row.state).map_err(|error| error.to_string())
+}
+
+/// The row of a verdict.
+#[must_use]
+pub fn verdict_row(incident: String, judgement: &Judgement) -> VerdictRow {
+    VerdictRow { incident, state: bytes(judgement) }
 }
 
 /// Whether the stored incident holds this address somewhere. Most rows need not be read as a whole to see that they do not.

@@ -16,6 +16,7 @@ static SCHEMAS: LazyLock<Result<[(&str, Validator); 6]>> = LazyLock::new(|| {
         of("quota", include_str!("../../sensor-user/schema/quota.schema.json"))?,
         of("response", include_str!("../../sensor-user/schema/response.schema.json"))?,
         of("exec", include_str!("../../sensor-user/schema/exec.schema.json"))?,
+        of("verdict", include_str!("../../sensor-user/schema/verdict.schema.json"))?,
         of("flow", include_str!("../../sensor-user/schema/flow.schema.json"))?,
     ])
 });
@@ -32,6 +33,7 @@ fn kind(document: &Value) -> &str {
         ("smb_sensor.incident", action) if action.starts_with("campaign-") => "campaign",
         ("smb_sensor.incident", action) if action.starts_with("block-") => "response",
         ("smb_sensor.incident", "exec-ended") => "exec",
+        ("smb_sensor.incident", "verdict-given") => "verdict",
         ("smb_sensor.incident", _) => "incident",
         ("network_traffic.flow", _) => "flow",
         (other, _) => other,

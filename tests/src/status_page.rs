@@ -54,7 +54,7 @@ impl StatusPage {
         Self::serve_with(namespace, incidents, false)
     }
 
-    /// The same with the form that exempts the traffic of an incident.
+    /// The same with the forms on the page of an incident.
     ///
     /// # Errors
     /// As [`serve`](Self::serve).
@@ -62,15 +62,21 @@ impl StatusPage {
         Self::serve_with(namespace, incidents, true)
     }
 
-    fn serve_with(namespace: &Namespace, incidents: Vec<Incident>, exempt_form: bool) -> Result<Self> {
+    fn serve_with(namespace: &Namespace, incidents: Vec<Incident>, forms: bool) -> Result<Self> {
         let state = scratch_dir()?;
         let supervisor = Supervisor::default();
         let Opened { writer, handle, .. } = Writer::open(state.path(), Bounds::default(), 0)?;
         supervisor.spawn("store-writer", move || writer.run())?;
         let snapshot = snapshot(&incidents);
         save(&handle, incidents)?;
-        let options =
-            HttpOptions { listen: ADDRESS.parse()?, token: None, tls: None, page: true, exempt_form };
+        let options = HttpOptions {
+            listen: ADDRESS.parse()?,
+            token: None,
+            tls: None,
+            page: true,
+            exempt_form: forms,
+            verdict_form: forms,
+        };
         let http = listen(namespace, &options, state.path(), &handle, &supervisor)?;
         http.publish(snapshot.clone());
         Ok(Self { http, snapshot, handle, _supervisor: supervisor, _state: state })

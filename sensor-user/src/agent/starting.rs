@@ -209,6 +209,7 @@ impl Sensor {
             owners,
         );
         let output = StoreOutput::new(handle, sensor, sinks).with_exec(exec.as_ref().map(Exec::queue));
+        let verdicts = output.recorder(&config.state_dir);
         let output = Enriching::new(output, lookups);
         let mut pipeline = Pipeline::new(core, output).with_recording(recording).with_fleet(asking);
         let known = KnownTraffic::of(&config, now.at);
@@ -244,6 +245,7 @@ impl Sensor {
             since: Since::start(),
             health: HealthReport::on(health),
             stages,
+            verdicts,
             config,
         };
         Ok((sensor, control, answers))

@@ -16,6 +16,7 @@ use crate::{
     arguments::directory,
     config::DEFAULT_STATE_DIR,
     parse::{day, network},
+    response::verdict::{Verdict, note},
     wall_clock,
 };
 
@@ -32,6 +33,8 @@ pub const EXAMPLES: &str = "EXAMPLES\n  \
     smb-sensor alerts --evidence credential\n  \
     Every document about one incident:\n    \
     smb-sensor alerts 7f3a --json | jq .message\n  \
+    It was the nightly copy; say so, which also prints the command that exempts it:\n    \
+    smb-sensor alerts 7f3a --verdict benign --note \"nightly copy to the provider\"\n  \
     Connections that crossed the border on that day or later:\n    \
     smb-sensor alerts --flows --since 2026-01-31\n\n\
     The list is read from the database in the state directory, whether or not an agent runs. Times are UTC. [journal] in the \
@@ -71,6 +74,12 @@ pub struct AlertsArgs {
     /// List campaigns instead: incidents of several internal hosts with the same external host, credential or user
     #[arg(long, conflicts_with_all = ["id", "json", "flows", "limit"])]
     pub campaigns: bool,
+    /// Give a verdict on this incident. It replaces an earlier one, and goes to the outputs as a document
+    #[arg(long, value_enum, value_name = "VERDICT", requires = "id", conflicts_with_all = ["json", "flows", "campaigns", "since", "until", "severity", "rules", "evidence", "internal", "external", "open", "limit"])]
+    pub verdict: Option<Verdict>,
+    /// Why, with --verdict: one line of at most 500 characters
+    #[arg(long, value_name = "TEXT", requires = "verdict", value_parser = note)]
+    pub note: Option<String>,
     /// Write documents instead of a table, one per line
     #[arg(long)]
     pub json: bool,

@@ -1,6 +1,9 @@
 //! The list: one line for each incident, or two on a narrow terminal.
 
-use std::io::{self, IsTerminal as _};
+use std::{
+    collections::BTreeMap,
+    io::{self, IsTerminal as _},
+};
 
 use clap::builder::styling::{AnsiColor, Style};
 use comfy_table::Table;
@@ -12,6 +15,8 @@ use sensor_core::{
 use sensor_dissect::escape::shown;
 use time::{OffsetDateTime, macros::format_description};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+use crate::response::Verdict;
 
 /// The cells of a line.
 pub(crate) type Line = [String; 7];
@@ -51,14 +56,18 @@ impl Terminal {
     }
 }
 
-/// The table, or a line that says that there are no incidents.
-pub(super) fn table(incidents: &[Incident], terminal: &Terminal) -> String {
+/// The table, or a line that says that there are no incidents. Verdicts are by the identifiers of their incidents.
+pub(super) fn table(
+    incidents: &[Incident],
+    verdicts: &BTreeMap<String, Verdict>,
+    terminal: &Terminal,
+) -> String {
     if incidents.is_empty() {
         return "no incidents\n".to_owned();
     }
     let digits = digits(incidents);
     let rows: Vec<_> =
-        incidents.iter().map(|incident| (incident.severity, cells(incident, digits))).collect();
+        incidents.iter().map(|incident| (incident.severity, judged(incident, verdicts, digits))).collect();
     let layout = Layout::of(rows.iter().map(|(_, cells)| cells), terminal.width);
     let mut text = layout.lines(&COLUMNS.map(str::to_owned), None);
     for (severity, cells) in &rows {
@@ -70,6 +79,15 @@ pub(super) fn table(incidents: &[Incident], terminal: &Terminal) -> String {
 /// An incident as a line, with the shortest identifier.
 pub(super) fn line(incident: &Incident) -> Line {
     cells(incident, SHORTEST_ID)
+}
+
+/// The cells of an incident, with its verdict before what happened.
+fn judged(incident: &Incident, verdicts: &BTreeMap<String, Verdict>, digits: usize) -> Line {
+    let mut cells = cells(incident, digits);
+    if let Some(verdict) = verdicts.get(&incident.id.to_string()) {
+        cells[WHAT] = format!("[{verdict}] {}", cells[WHAT]);
+    }
+    cells
 }
 
 fn cells(incident: &Incident, digits: usize) -> Line {
@@ -210,7 +228,8 @@ mod tests {
 
     #[test]
     fn quiet_list_has_no_line() {
-        assert_eq!(table(&[], &Terminal { colours: false, width: None }), "no incidents\n");
+        let terminal = Terminal { colours: false, width: None };
+        assert_eq!(table(&[], &BTreeMap::new(), &terminal), "no incidents\n");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod list;
 mod tests;
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write as _},
     process::ExitCode,
 };
@@ -23,8 +24,10 @@ pub use self::arguments::{AlertsArgs, EXAMPLES};
 use self::elsewhere::Elsewhere;
 pub(crate) use self::list::{COLUMNS, Line};
 use crate::{
+    response::{Judgement, Verdict},
     state, stdout,
-    storage::{DocumentKind, DocumentQuery, FLOW_DOCUMENTS, IncidentQuery, IncidentRow, Reader},
+    storage::{DocumentKind, DocumentQuery, FLOW_DOCUMENTS, IncidentQuery, IncidentRow, Reader, VerdictRow},
+    verdicts,
 };
 
 /// Runs the command.
@@ -46,6 +49,11 @@ fn one(args: &AlertsArgs, reader: &Reader, prefix: &str) -> Result<ExitCode> {
     let Some(row) = reader.incident(&prefix.to_ascii_lowercase())? else {
         bail!("there is no incident {prefix}; `smb-sensor alerts` lists them");
     };
+    if let Some(verdict) = args.verdict {
+        let text = verdicts::give(&args.state_dir, &row.id, verdict, args.note.clone(), None)?;
+        stdout::write(|out| writeln!(out, "{text}"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if args.json {
         let query = DocumentQuery {
             kind: Some(DocumentKind::Incident),
@@ -65,7 +73,8 @@ fn one(args: &AlertsArgs, reader: &Reader, prefix: &str) -> Result<ExitCode> {
 /// # Errors
 /// If the store, which has the other incidents of its external host, cannot be read.
 pub fn in_full(incident: &Incident, reader: &Reader) -> Result<String> {
-    Ok(detail::text(incident, &Elsewhere::read(incident, reader)?))
+    let judgement = judgement(&incident.id.to_string(), reader)?;
+    Ok(detail::text(incident, &Elsewhere::read(incident, reader)?, judgement.as_ref()))
 }
 
 fn many(args: &AlertsArgs, reader: &Reader) -> Result<ExitCode> {
@@ -88,7 +97,8 @@ fn many(args: &AlertsArgs, reader: &Reader) -> Result<ExitCode> {
     }
     let more = listed.len().saturating_sub(args.most());
     listed.truncate(args.most());
-    let text = list::table(&listed, &list::Terminal::here());
+    let verdicts = verdicts_by_incident(reader)?;
+    let text = list::table(&listed, &verdicts, &list::Terminal::here());
     stdout::write(|out| {
         write!(out, "{text}")?;
         if more > 0 {
@@ -97,6 +107,23 @@ fn many(args: &AlertsArgs, reader: &Reader) -> Result<ExitCode> {
         Ok(())
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The verdict on an incident; none if another version of this program wrote it.
+///
+/// # Errors
+/// If the store cannot be read.
+pub(crate) fn judgement(incident: &str, reader: &Reader) -> Result<Option<Judgement>> {
+    Ok(reader.verdict(incident)?.and_then(|row| state::judgement(&row).ok()))
+}
+
+/// All verdicts, by the identifiers of their incidents.
+fn verdicts_by_incident(reader: &Reader) -> Result<BTreeMap<String, Verdict>> {
+    let read = |row: VerdictRow| {
+        let judgement = state::judgement(&row).ok()?;
+        Some((row.incident, judgement.verdict))
+    };
+    Ok(reader.verdicts()?.into_iter().filter_map(read).collect())
 }
 
 /// An incident of the store as a line of the list; none if another version of this program wrote it.

@@ -1,6 +1,6 @@
 //! The list and the view of one incident, as shown.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use sensor_core::{
     incident::{Incident, IncidentId, fixtures},
@@ -10,8 +10,9 @@ use sensor_core::{
 use super::{
     detail,
     elsewhere::Elsewhere,
-    list::{Terminal, table},
+    list::{self, Terminal},
 };
+use crate::response::{Judge, Judgement, Peer, Verdict};
 
 /// Set to rewrite the golden files instead of comparing them: `SMB_SENSOR_WRITE_GOLDEN=1 cargo test -p sensor-user golden`.
 const WRITE: &str = "SMB_SENSOR_WRITE_GOLDEN";
@@ -30,6 +31,11 @@ fn assert_golden(name: &str, text: &str) {
 /// No other incident names its external host.
 fn alone(it: &Incident) -> Elsewhere {
     Elsewhere::among(it, &[])
+}
+
+/// The list, without verdicts.
+fn table(incidents: &[Incident], terminal: &Terminal) -> String {
+    list::table(incidents, &BTreeMap::new(), terminal)
 }
 
 /// Every incident, with an identifier of its own.
@@ -68,7 +74,7 @@ fn no_terminal_is_too_narrow() {
 #[test]
 fn golden_views_of_single_incidents() {
     for (name, it) in fixtures::all() {
-        assert_golden(&format!("{name}.txt"), &detail::text(&it, &alone(&it)));
+        assert_golden(&format!("{name}.txt"), &detail::text(&it, &alone(&it), None));
     }
 }
 
@@ -85,8 +91,32 @@ fn only_a_terminal_gets_colours_and_the_worst_stands_out() {
 #[test]
 fn escapes_text_from_the_wire() {
     let hostile = fixtures::hostile_names();
-    for text in [detail::text(&hostile, &alone(&hostile)), table(std::slice::from_ref(&hostile), &PLAIN)] {
+    for text in
+        [detail::text(&hostile, &alone(&hostile), None), table(std::slice::from_ref(&hostile), &PLAIN)]
+    {
         let misleads = |character: char| character != '\n' && sensor_dissect::escape::misleads(character);
         assert!(!text.chars().any(misleads), "{text:?}");
     }
+}
+
+#[test]
+fn verdict_is_before_what_happened_and_in_full_with_its_note() {
+    let leak = fixtures::leak_accepted();
+    let verdicts = BTreeMap::from([(leak.id.to_string(), Verdict::Benign)]);
+    let other = Incident { id: IncidentId(1), ..fixtures::sweep() };
+    let text = list::table(&[leak.clone(), other], &verdicts, &PLAIN);
+    assert_eq!(text.matches("[benign] NTLMv2 credential").count(), 1, "{text}");
+    assert_eq!(text.matches("[benign]").count(), 1, "{text}");
+    let judgement = Judgement {
+        verdict: Verdict::Benign,
+        note: Some("nightly\u{202e} copy".into()),
+        by: Judge::Peer(Peer::User { uid: 1000, name: Some("ann".into()) }),
+        at: fixtures::after(90_000),
+    };
+    let text = detail::text(&leak, &alone(&leak), Some(&judgement));
+    let line = text.lines().find(|line| line.starts_with("  verdict")).unwrap();
+    assert!(
+        line.ends_with(r": nightly\u{202e} copy") && line.contains("benign, by ann (uid 1000), 20"),
+        "{line}"
+    );
 }

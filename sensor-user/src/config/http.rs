@@ -11,7 +11,8 @@ use crate::sinks::SecretSource;
 pub(super) fn read(reader: &mut Reader, table: &mut TableHelper<'_>, folder: &Path) -> Option<HttpOptions> {
     let mut options = None;
     reader.section(table, "http", |reader, table| {
-        let (mut listen, mut token, mut page, mut exempt_form) = (None, None, true, false);
+        let (mut listen, mut token, mut page) = (None, None, true);
+        let (mut exempt_form, mut verdict_form) = (false, false);
         let place = table.table.get("listen").map(|value| value.span);
         let token_place = table.table.get("token_file").map(|value| value.span);
         reader.value(table, "listen", &mut listen, |text: String| address(&text).map(Some));
@@ -20,6 +21,7 @@ pub(super) fn read(reader: &mut Reader, table: &mut TableHelper<'_>, folder: &Pa
         });
         reader.value(table, "page", &mut page, Ok);
         reader.value(table, "exempt_form", &mut exempt_form, Ok);
+        reader.value(table, "verdict_form", &mut verdict_form, Ok);
         let tls_place = TLS_KEYS.iter().find_map(|key| table.table.get(*key)).map(|value| value.span);
         let tls = tls(reader, table, (tls_place, folder));
         let (Some(listen), Some(place)) = (listen, place) else {
@@ -38,7 +40,7 @@ pub(super) fn read(reader: &mut Reader, table: &mut TableHelper<'_>, folder: &Pa
                 ),
             );
         }
-        options = Some(HttpOptions { listen, token, tls, page, exempt_form });
+        options = Some(HttpOptions { listen, token, tls, page, exempt_form, verdict_form });
     });
     options
 }

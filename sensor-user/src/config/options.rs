@@ -34,6 +34,8 @@ pub struct HttpOptions {
     pub page: bool,
     /// Whether exemptions can be added on the page.
     pub exempt_form: bool,
+    /// Whether verdicts can be given on the page.
+    pub verdict_form: bool,
 }
 
 /// Options of TLS of the HTTP listener. All files are in PEM form.

@@ -14,7 +14,10 @@ use std::{
 use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
-use crate::{explain, response::Target};
+use crate::{
+    explain,
+    response::{Target, Verdict},
+};
 
 pub use self::{
     client::{ControlError, ask},
@@ -53,6 +56,17 @@ pub enum Request {
     },
     /// List the blocks.
     Blocks,
+    /// Give a verdict on an incident.
+    Verdict {
+        /// Its whole identifier.
+        incident: String,
+        /// The verdict.
+        verdict: Verdict,
+        /// Why.
+        note: Option<String>,
+        /// The name that somebody gave on the status page; else it is the user who asks.
+        who: Option<String>,
+    },
     /// Explain addresses; the text of the answer is the explanation as JSON.
     Explain(explain::Query),
     /// Read the configuration and the exemptions again, as at SIGHUP.
@@ -76,7 +90,7 @@ pub(crate) struct Envelope {
 impl Request {
     /// Whether it is carried out even if the client no longer waits: requests that let packets pass are.
     const fn outlives_its_asker(&self) -> bool {
-        !matches!(self, Self::EnforcementOn { .. } | Self::Block { .. })
+        !matches!(self, Self::EnforcementOn { .. } | Self::Block { .. } | Self::Verdict { .. })
     }
 }
 

@@ -19,18 +19,19 @@ mod smb;
 mod techniques;
 #[cfg(test)]
 mod tests;
+mod verdict;
 mod webdav;
 
 use schemars::{JsonSchema, Schema};
 use sensor_core::{
     event::FlowSummary,
-    incident::{CampaignSummary, IncidentEvent, QuotaSummary},
+    incident::{CampaignSummary, Incident, IncidentEvent, QuotaSummary},
     service::Service,
     time::Timestamp,
 };
 use serde::Serialize;
 
-use crate::response::{Entry, exec::ExecRun};
+use crate::response::{Entry, Judgement, Verdict, exec::ExecRun};
 
 pub use self::sensor::Sensor;
 
@@ -94,6 +95,18 @@ pub fn exec_run(at: Timestamp, run: &ExecRun, sensor: &Sensor) -> Document {
     Document::of(exec::id(at, run), &exec::document(at, run, sensor))
 }
 
+/// The document of a verdict that replaces another one, if there was one before.
+#[must_use]
+pub fn verdict(
+    incident: &Incident,
+    judgement: &Judgement,
+    before: Option<Verdict>,
+    sensor: &Sensor,
+) -> Document {
+    let body = verdict::document(incident, judgement, before, sensor);
+    Document::of(verdict::id(incident, judgement), &body)
+}
+
 /// `event.severity` of responses.
 pub const RESPONSE_SEVERITY: u8 = response::SEVERITY;
 
@@ -117,7 +130,7 @@ pub const fn service(service: Service) -> &'static str {
 
 /// The JSON schemas of all documents, by file name.
 #[must_use]
-pub fn schemas() -> [(&'static str, Schema); 6] {
+pub fn schemas() -> [(&'static str, Schema); 7] {
     [
         ("incident.schema.json", schema::<incident::IncidentDocument>("An event of an incident")),
         ("quota.schema.json", schema::<quota::QuotaDocument>("Incidents that were counted and not opened")),
@@ -127,6 +140,7 @@ pub fn schemas() -> [(&'static str, Schema); 6] {
         ),
         ("response.schema.json", schema::<response::ResponseDocument>("Something that was done")),
         ("exec.schema.json", schema::<exec::ExecDocument>("A program that was run for an incident")),
+        ("verdict.schema.json", schema::<verdict::VerdictDocument>("What somebody says of an incident")),
         ("flow.schema.json", schema::<flow::FlowDocument>("A connection that is over")),
     ]
 }

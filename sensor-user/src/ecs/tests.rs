@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::response::{
-    EntryAction, Peer,
+    EntryAction, Judge, Peer,
     exec::{ExecResult, ExecRun},
 };
 use std::time::Duration;
@@ -27,7 +27,7 @@ fn value(document: Document) -> Value {
     serde_json::from_str(&document.line()).unwrap()
 }
 
-fn incident_event(action: IncidentAction, incident: sensor_core::incident::Incident) -> IncidentEvent {
+fn incident_event(action: IncidentAction, incident: Incident) -> IncidentEvent {
     IncidentEvent { action, sequence: incident.sequence, at: incident.updated, incident }
 }
 
@@ -87,6 +87,24 @@ fn runs() -> [ExecRun; 4] {
     })
 }
 
+/// A verdict by command, and another one on the status page.
+fn judgements() -> [(Judgement, Option<Verdict>); 2] {
+    let ann = Judge::Peer(Peer::User { uid: 1000, name: Some("ann".into()) });
+    let given = |verdict, note: Option<&str>, by| Judgement {
+        verdict,
+        note: note.map(str::to_owned),
+        by,
+        at: fixtures::after(90_000),
+    };
+    [
+        (given(Verdict::Confirmed, None, ann), None),
+        (
+            given(Verdict::Benign, Some("nightly copy to the provider"), Judge::OnPage("Ada".into())),
+            Some(Verdict::Confirmed),
+        ),
+    ]
+}
+
 /// A document of every kind, in many shapes, each with its name and the file of its schema.
 fn documents() -> Vec<(String, &'static str, Value)> {
     let mut documents = Vec::new();
@@ -114,6 +132,11 @@ fn documents() -> Vec<(String, &'static str, Value)> {
     for run in runs() {
         let document = exec_run(fixtures::after(60_000), &run, &sensor());
         documents.push((format!("exec {}", run.result), "exec.schema.json", value(document)));
+    }
+    for (judgement, before) in judgements() {
+        let document = verdict(&fixtures::leak_accepted(), &judgement, before, &sensor());
+        let name = format!("verdict {}", judgement.verdict);
+        documents.push((name, "verdict.schema.json", value(document)));
     }
     for (name, summary) in flows::all() {
         documents.push((name.to_owned(), "flow.schema.json", value(flow(&summary, &sensor()))));

@@ -1,7 +1,7 @@
 //! Metrics, health and the status page over HTTP, on a thread of its own.
 //!
-//! Takes what the reader publishes once a second ([`Snapshot`]) and what the store has; changes nothing but exemptions, where
-//! the configuration allows that.
+//! Takes what the reader publishes once a second ([`Snapshot`]) and what the store has; changes nothing but exemptions and
+//! verdicts, where the configuration allows that.
 
 mod access;
 mod forms;
@@ -134,8 +134,10 @@ struct Source {
     state_dir: Arc<Path>,
     /// Permits to read the database.
     reads: Arc<Semaphore>,
-    /// What forms that change something need; none where nothing may be changed.
-    forms: Option<Arc<Forms>>,
+    /// What the forms that exempt need; none where there are none.
+    exempt_forms: Option<Arc<Forms>>,
+    /// The same for forms of verdicts.
+    verdict_forms: Option<Arc<Forms>>,
     load: LoadConfig,
     fleets: watch::Receiver<Fleets>,
     /// Starts threads that read the stream of a fleet.
@@ -169,6 +171,7 @@ impl Http {
             .map_err(HttpError::Thread)?;
         let (snapshots, published) = watch::channel(None);
         let (fleets, shown) = watch::channel(Fleets::default());
+        let forms = Arc::new(Forms::new()?);
         let (listening, ended) = oneshot::channel::<()>();
         let source = Source {
             snapshots: published,
@@ -176,7 +179,8 @@ impl Http {
             store: Arc::new(StoreWatch::new()),
             state_dir: state_dir.into(),
             reads: Arc::new(Semaphore::new(READERS)),
-            forms: options.exempt_form.then(Forms::new).transpose()?.map(Arc::new),
+            exempt_forms: options.exempt_form.then(|| Arc::clone(&forms)),
+            verdict_forms: options.verdict_form.then_some(forms),
             load,
             fleets: shown,
             spawner: supervisor.spawner(),
@@ -313,6 +317,7 @@ mod tests {
             tls: None,
             page: true,
             exempt_form: false,
+            verdict_form: false,
         };
         assert!(probe(&options).unwrap().ends_with("is in use"));
         drop(taken);

@@ -1,4 +1,4 @@
-//! What is done about an incident: blocks, and a program that is run.
+//! What is done about an incident: blocks, a program that is run, and verdicts of people.
 //!
 //! Takes commands and incidents, gives what the kernel program is to drop and what the journal of responses says. It decides
 //! nothing about evidence.
@@ -8,6 +8,7 @@ mod entry;
 pub mod exec;
 mod peer;
 mod target;
+pub mod verdict;
 
 pub(crate) use self::blocks::line;
 pub use self::{
@@ -15,4 +16,5 @@ pub use self::{
     entry::{Entry, EntryAction},
     peer::Peer,
     target::Target,
+    verdict::{Judge, Judgement, Verdict},
 };

@@ -84,6 +84,12 @@ pub enum StorageError {
         /// Damaged databases before it.
         count: u64,
     },
+    /// This user may not read the database.
+    #[error("this user may not read {}: run the command as root or as the user of the agent", path.display())]
+    Forbidden {
+        /// Database.
+        path: PathBuf,
+    },
     /// There is no database.
     #[error("there is no database in {}: no agent has run with this --state-dir yet", path.display())]
     Missing {

@@ -31,6 +31,13 @@ pub(super) fn put(transaction: &Transaction<'_>, batch: &RowBatch) -> rusqlite::
             upsert.execute(params![one.id, one.severity, one.last, one.open, one.state])?;
         }
     }
+    for one in &batch.verdicts {
+        transaction.execute(
+            "INSERT INTO verdicts (incident, state) SELECT ?1, ?2 WHERE EXISTS (SELECT 1 FROM incidents WHERE id = ?1)
+             ON CONFLICT (incident) DO UPDATE SET state = ?2",
+            params![one.incident, one.state],
+        )?;
+    }
     if !batch.contacts.is_empty() {
         let mut upsert = transaction.prepare_cached(
             "INSERT INTO contacts (external, internal, day, first, level) VALUES (?1, ?2, ?3, ?4, ?5)

@@ -6,6 +6,7 @@
 
 mod age;
 mod check;
+mod commit_alone;
 mod error;
 mod files;
 mod handle;
@@ -25,12 +26,14 @@ mod writer;
 use std::path::{Path, PathBuf};
 
 pub use self::{
+    commit_alone::commit_alone,
     error::StorageError,
     handle::{Committed, Handle, StorageCounts},
     query::{DocumentQuery, IdentifierQuery, IncidentOrder, IncidentQuery},
     reader::Reader,
     rows::{
-        Contact, ContactRow, DocumentKind, DocumentRow, IncidentRow, NewDocument, RowBatch, Rows, day_of,
+        Contact, ContactRow, DocumentKind, DocumentRow, IncidentRow, NewDocument, RowBatch, Rows, VerdictRow,
+        day_of,
     },
     subscriber::Subscriber,
     writer::{Opened, Writer},

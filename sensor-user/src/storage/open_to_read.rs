@@ -2,6 +2,10 @@
 
 use std::{fmt::Write as _, os::unix::ffi::OsStrExt as _, path::Path};
 
+use nix::{
+    errno::Errno,
+    unistd::{AccessFlags, eaccess},
+};
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use super::{
@@ -18,9 +22,12 @@ const FLAGS: OpenFlags =
 /// [`StorageError`]
 pub(super) fn open_to_read(path: &Path) -> Result<Connection, StorageError> {
     let failed = |source| StorageError::Database { operation: "open", path: path.to_owned(), source };
-    if !path.exists() {
-        let directory = path.parent().unwrap_or(path).to_owned();
-        return Err(StorageError::Missing { path: directory });
+    if let Err(errno) = eaccess(path, AccessFlags::R_OK) {
+        let path = path.to_owned();
+        return Err(match errno {
+            Errno::EACCES | Errno::EPERM => StorageError::Forbidden { path },
+            _ => StorageError::Missing { path: path.parent().unwrap_or(&path).to_owned() },
+        });
     }
     let (connection, content) = beside_a_writer(path)
         .or_else(|error| if cannot_share(&error) { alone(path).map_err(|_| error) } else { Err(error) })

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params, types::Value};
 
 use super::{
     ContactRow, DocumentKind, DocumentQuery, DocumentRow, IdentifierQuery, IncidentOrder, IncidentQuery,
-    IncidentRow, Rows, StorageError, open_to_read::open_to_read,
+    IncidentRow, Rows, StorageError, VerdictRow, open_to_read::open_to_read,
 };
 
 /// Documents that are read at once.
@@ -133,6 +133,40 @@ impl Reader {
             let rows = statement.query_map(params![external, limit.cast_signed()], |row| {
                 Ok(ContactRow { internal: row.get(0)?, day: row.get(1)?, first: row.get(2)?, level: row.get(3)? })
             })?;
+            rows.collect()
+        })
+    }
+
+    /// The verdict on an incident.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub fn verdict(&self, incident: &str) -> Result<Option<VerdictRow>, StorageError> {
+        self.read_verdicts(Some(incident)).map(|mut found| found.pop())
+    }
+
+    /// All verdicts.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub fn verdicts(&self) -> Result<Vec<VerdictRow>, StorageError> {
+        self.read_verdicts(None)
+    }
+
+    /// The verdict on one incident, or all of them.
+    fn read_verdicts(&self, incident: Option<&str>) -> Result<Vec<VerdictRow>, StorageError> {
+        self.run(|connection| {
+            // Until its agent starts again, a database of an earlier version has none.
+            let has_table = "SELECT count(*) FROM sqlite_schema WHERE name = 'verdicts'";
+            if connection.query_row(has_table, [], |row| row.get::<_, i64>(0))? == 0 {
+                return Ok(vec![]);
+            }
+            let mut statement = connection.prepare_cached(match incident {
+                Some(_) => "SELECT incident, state FROM verdicts WHERE incident = ?1",
+                None => "SELECT incident, state FROM verdicts WHERE ?1 IS NULL",
+            })?;
+            let rows = statement
+                .query_map([incident], |row| Ok(VerdictRow { incident: row.get(0)?, state: row.get(1)? }))?;
             rows.collect()
         })
     }

@@ -93,6 +93,15 @@ pub struct ContactRow {
     pub level: u8,
 }
 
+/// What somebody says of an incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerdictRow {
+    /// Identifier of the incident.
+    pub incident: String,
+    /// Everything that is known of it.
+    pub state: Vec<u8>,
+}
+
 /// The day of a time in nanoseconds since the Unix epoch.
 #[must_use]
 pub const fn day_of(nanos: i64) -> i64 {
@@ -108,6 +117,8 @@ pub struct RowBatch {
     pub flows: Vec<(String, Vec<u8>)>,
     /// Incidents, each as it is now.
     pub incidents: Vec<IncidentRow>,
+    /// Verdicts, each in place of an earlier one on the same incident. One on an incident that is not there is left out.
+    pub verdicts: Vec<VerdictRow>,
     /// External hosts and the internal ones that they had to do with.
     pub contacts: Vec<Contact>,
     /// Connections that are open, by key: they replace all that were kept before.
@@ -133,6 +144,7 @@ impl RowBatch {
         self.flows.extend(later.flows);
         self.incidents.retain(|known| later.incidents.iter().all(|new| new.id != known.id));
         self.incidents.extend(later.incidents);
+        self.verdicts.extend(later.verdicts);
         self.contacts.extend(later.contacts);
         self.connections = later.connections.or(self.connections.take());
         self.terms.extend(later.terms);

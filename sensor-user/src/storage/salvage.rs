@@ -14,8 +14,9 @@ const CHUNK: usize = 1_000;
 const MAX_TRIED: usize = 100_000;
 
 /// Tables other than the documents, with their keys.
-const TABLES: [(&str, &str); 8] = [
+const TABLES: [(&str, &str); 9] = [
     ("incidents", "id"),
+    ("verdicts", "incident"),
     ("contacts", "external, internal, day"),
     ("connections", "key"),
     ("flows", "sequence"),
@@ -72,6 +73,8 @@ impl Replacement {
         for (table, key) in TABLES {
             self.state_is_whole &= copy_table(&from, &mut self.connection, table, key)?;
         }
+        let of_lost = "DELETE FROM verdicts WHERE incident NOT IN (SELECT id FROM incidents)";
+        self.connection.execute(of_lost, [])?;
         let last = from.query_row("SELECT coalesce(max(seq), 0) FROM sqlite_sequence", [], |row| row.get(0));
         self.sequence = self.sequence.max(*last.as_ref().unwrap_or(&0));
         let last = last.unwrap_or(i64::MAX);
@@ -85,10 +88,10 @@ impl Replacement {
 
 /// Copies a table from its beginning and, if a row cannot be read, from its end. Returns whether all of it could be read.
 fn copy_table(from: &Connection, to: &mut Connection, table: &str, key: &str) -> rusqlite::Result<bool> {
-    // A database of an earlier version has neither contacts nor short forms of flows.
+    // A database of an earlier version has no contacts, verdicts and short forms of flows.
     let is_there = "SELECT count(*) FROM sqlite_schema WHERE name = ?1";
     if from.query_row(is_there, [table], |row| row.get::<_, i64>(0)) == Ok(0) {
-        return Ok(matches!(table, "contacts" | "flows"));
+        return Ok(["contacts", "flows", "verdicts"].contains(&table));
     }
     for order in ["ASC", "DESC"] {
         let keys = key.replace(',', &format!(" {order},"));

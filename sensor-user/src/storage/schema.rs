@@ -62,7 +62,14 @@ CREATE INDEX IF NOT EXISTS contacts_by_day ON contacts (day);
 const FLOWS: &str = "
 CREATE TABLE IF NOT EXISTS flows (sequence INTEGER PRIMARY KEY, state BLOB NOT NULL) STRICT;
 CREATE TRIGGER IF NOT EXISTS flows_go_with_documents AFTER DELETE ON documents WHEN old.kind = 2
-BEGIN DELETE FROM flows WHERE sequence = old.sequence; END;
+    BEGIN DELETE FROM flows WHERE sequence = old.sequence; END;
+";
+
+/// What somebody says of incidents. A verdict goes with its incident.
+const VERDICTS: &str = "
+CREATE TABLE IF NOT EXISTS verdicts (incident TEXT PRIMARY KEY, state BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS verdict_of_removed AFTER DELETE ON incidents
+    BEGIN DELETE FROM verdicts WHERE incident = OLD.id; END;
 ";
 
 /// What a database holds.
@@ -128,7 +135,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, StorageError> {
             connection.execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"))?;
         }
         connection.execute_batch(CONTACTS)?;
-        connection.execute_batch(FLOWS)
+        connection.execute_batch(FLOWS)?;
+        connection.execute_batch(VERDICTS)
     };
     set_up().map_err(failed("set up"))?;
     Ok(connection)

@@ -39,4 +39,19 @@ impl Covered {
             services,
         }
     }
+
+    /// The command that adds an exemption for it, with a reason in the quotes of a shell.
+    #[must_use]
+    pub fn command(&self, reason: &str) -> String {
+        let services = Some(self.services.join(",")).filter(|services| !services.is_empty());
+        let mut command = "smb-sensor exempt add".to_owned();
+        for (option, value) in
+            [("destination", &self.destination), ("source", &self.source), ("service", &services)]
+        {
+            if let Some(value) = value {
+                command.push_str(&format!(" --{option} {value}"));
+            }
+        }
+        command + " --reason " + reason
+    }
 }

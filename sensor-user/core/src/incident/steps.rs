@@ -32,7 +32,7 @@ impl Steps {
 /// The steps that the evidence calls for. `networks_defined` says whether internal networks beyond the private ranges are configured.
 #[must_use]
 pub fn steps(incident: &Incident, networks_defined: bool) -> Steps {
-    let mut steps = Steps { benign: exemption(incident), ..Steps::default() };
+    let mut steps = Steps { benign: Covered::of(incident).command("\"…\""), ..Steps::default() };
     match incident.scope {
         Scope::Client if incident.targets.is_some_and(|counts| counts.targets > 1) => {
             sweep(incident, &mut steps);
@@ -318,22 +318,6 @@ fn process(incident: &Incident) -> String {
 }
 
 /// The command that exempts this incident and as little else as possible.
-fn exemption(incident: &Incident) -> String {
-    let covered = Covered::of(incident);
-    let mut command = "smb-sensor exempt add".to_owned();
-    let parts = [
-        ("destination", covered.destination),
-        ("source", covered.source),
-        ("service", (!covered.services.is_empty()).then(|| covered.services.join(","))),
-    ];
-    for (option, value) in parts {
-        if let Some(value) = value {
-            command.push_str(&format!(" --{option} {value}"));
-        }
-    }
-    command.push_str(" --reason \"…\"");
-    command
-}
 
 #[cfg(test)]
 mod tests;

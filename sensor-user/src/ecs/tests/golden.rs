@@ -26,6 +26,10 @@ fn documents_match_the_golden_files() {
         ("backup-updated", event(IncidentAction::Updated, fixtures::backup_of_inventory())),
         ("block-ended", value(response(&responses()[1], &sensor()))),
         ("exec-failed", value(exec_run(fixtures::after(60_000), &runs()[0], &sensor()))),
+        ("verdict", {
+            let (judgement, before) = &judgements()[1];
+            value(verdict(&fixtures::leak_accepted(), judgement, *before, &sensor()))
+        }),
         ("quota", value(quota(&quota_summary(false), &sensor()))),
         ("flow", flow_of("flow smb")),
         ("flow-netbios", flow_of("flow netbios")),

@@ -1,6 +1,6 @@
 //! The form that exempts the traffic of an incident. It writes what `smb-sensor exempt add` writes.
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use askama::Template;
 use axum::{
     Form,
@@ -14,20 +14,19 @@ use serde::Deserialize;
 
 use super::{
     frame::{Frame, not_found, refused, rendered},
-    incident, read,
+    incident::{self, Sent},
+    read,
 };
 use crate::{
     config::{reason, service},
     exempt::{self, AddArgs},
     http::{Source, forms::Refused},
+    response::{Judge, Judgement, Verdict, verdict},
     wall_clock,
 };
 
 /// Most bytes of a form.
 pub(super) const MAX_BODY: usize = 16 * 1024;
-
-/// Most characters of who adds an exemption.
-const MAX_NAME: usize = 64;
 
 /// The form, as typed.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -58,17 +57,22 @@ struct Done {
 }
 
 impl ExemptForm {
-    /// The form for an incident, where exemptions may be added here.
-    pub(super) fn of(source: &Source, incident: &Incident) -> Option<Self> {
-        let forms = source.forms.as_ref()?;
+    /// The form for an incident, where exemptions may be added here. The verdict that it is benign fills in who says so and why.
+    pub(super) fn of(source: &Source, incident: &Incident, judgement: Option<&Judgement>) -> Option<Self> {
+        let forms = source.exempt_forms.as_ref()?;
         let Covered { source, destination, services } = Covered::of(incident);
+        let benign = judgement.filter(|one| one.verdict == Verdict::Benign);
         let typed = Typed {
             token: forms.token(&about(&incident.id.to_string())),
             source: source.unwrap_or_default(),
             destination: destination.unwrap_or_default(),
             service: services.join(", "),
             until: "30d".to_owned(),
-            ..Typed::default()
+            reason: benign.and_then(|one| one.note.clone()).unwrap_or_default(),
+            who: match benign.map(|one| &one.by) {
+                Some(Judge::OnPage(name)) => name.clone(),
+                _ => String::new(),
+            },
         };
         Some(Self { typed, mistake: None })
     }
@@ -86,7 +90,7 @@ pub(super) async fn add(
     Form(typed): Form<Typed>,
 ) -> Response {
     read(source, move |source, reader| {
-        let Some(forms) = &source.forms else {
+        let Some(forms) = &source.exempt_forms else {
             let words = "Exemptions cannot be added here: `exempt_form` under [http] allows it.";
             return Ok(refused(source, StatusCode::FORBIDDEN, words.to_owned()));
         };
@@ -105,7 +109,8 @@ pub(super) async fn add(
             }
             Err(error) => {
                 let form = ExemptForm { typed, mistake: Some(shown(format!("{error:#}").as_bytes())) };
-                let page = incident::rendered_with(source, reader, &row, Some(form))?;
+                let sent = Sent { exempt: Some(form), ..Sent::default() };
+                let page = incident::rendered_with(source, reader, &row, sent)?;
                 Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
             }
         }
@@ -113,12 +118,15 @@ pub(super) async fn add(
     .await
 }
 
+/// The name of whoever sends a form.
+pub(super) fn who(typed: &str) -> Result<String> {
+    let name = verdict::name(typed);
+    name.map_err(|_| anyhow!("Who: write your name, {} characters at most", verdict::MAX_NAME))
+}
+
 /// Adds the exemption; says what was done.
 fn exempted(source: &Source, typed: &Typed) -> Result<String> {
-    let who = typed.who.trim();
-    if who.is_empty() || who.chars().count() > MAX_NAME || who.chars().any(char::is_control) {
-        bail!("Who: write your name, {MAX_NAME} characters at most");
-    }
+    let who = who(&typed.who)?;
     let words =
         |text: &str| text.split([',', ' ']).filter(|word| !word.is_empty()).map(str::to_owned).collect();
     let services: Vec<String> = words(&typed.service);
@@ -139,5 +147,5 @@ fn exempted(source: &Source, typed: &Typed) -> Result<String> {
     let mut config = (source.load)()?;
     // As the command reads it: what was added before is read with the file locked.
     config.exemptions.retain(|one| one.added.is_none());
-    exempt::add(&config, &entry, Some(who), wall_clock::now())
+    exempt::add(&config, &entry, Some(&who), wall_clock::now())
 }

@@ -19,11 +19,13 @@ use super::{
     frame::{Frame, not_found, rendered, unavailable},
     picture::{Hosts, Timeline},
     read,
+    verdict::VerdictForm,
     words::second,
 };
 use crate::{
     alerts,
     http::Source,
+    response::Judgement,
     rfc3339::rfc3339,
     storage::{IncidentRow, Reader},
 };
@@ -50,9 +52,26 @@ struct Page {
     hint: Option<String>,
     benign: String,
     exempt: Option<ExemptForm>,
+    verdict: Option<Given>,
+    verdict_form: Option<VerdictForm>,
     findings: Vec<Finding>,
     connections: Vec<Connection>,
     lines: Vec<String>,
+}
+
+/// The verdict, as shown.
+struct Given {
+    verdict: &'static str,
+    by: String,
+    at: (String, String),
+    note: String,
+}
+
+/// Forms that were sent and not taken.
+#[derive(Default)]
+pub(super) struct Sent {
+    pub(super) exempt: Option<ExemptForm>,
+    pub(super) verdict: Option<VerdictForm>,
 }
 
 struct Finding {
@@ -91,26 +110,42 @@ pub(super) async fn page(State(source): State<Source>, Path(id): Path<String>) -
             });
         }
         let Some(row) = reader.identified(&id)? else { return Ok(unknown()) };
-        rendered_with(source, reader, &row, None)
+        rendered_with(source, reader, &row, Sent::default())
     })
     .await
 }
 
-/// The page of an incident, with this form if it was sent.
+/// The page of an incident, with forms as they were sent.
 pub(super) fn rendered_with(
     source: &Source,
     reader: &Reader,
     row: &IncidentRow,
-    form: Option<ExemptForm>,
+    sent: Sent,
 ) -> Result<Response> {
     let incident = decoded(row)?;
     let text = alerts::in_full(&incident, reader)?;
-    let form = form.or_else(|| ExemptForm::of(source, &incident));
-    Ok(rendered(&Page::of(&incident, &text, form, Frame::of(source, "incidents"))))
+    let judgement = alerts::judgement(&row.id, reader)?;
+    let mut page = Page::of(&incident, &text, Frame::of(source, "incidents"));
+    page.exempt = sent.exempt.or_else(|| ExemptForm::of(source, &incident, judgement.as_ref()));
+    page.verdict_form = sent.verdict.or_else(|| VerdictForm::of(source, &row.id));
+    page.verdict = judgement.as_ref().map(Given::of);
+    Ok(rendered(&page))
+}
+
+impl Given {
+    fn of(judgement: &Judgement) -> Self {
+        Self {
+            verdict: judgement.verdict.name(),
+            by: shown(judgement.by.to_string().as_bytes()),
+            at: (second(judgement.at), rfc3339(judgement.at)),
+            note: shown(judgement.note.as_deref().unwrap_or_default().as_bytes()),
+        }
+    }
 }
 
 impl Page {
-    fn of(incident: &Incident, text: &str, exempt: Option<ExemptForm>, frame: Frame) -> Self {
+    /// The page without verdict and forms.
+    fn of(incident: &Incident, text: &str, frame: Frame) -> Self {
         let steps = steps::steps(incident, true);
         let level = |level: EvidenceLevel| (level.name(), incident.level >= level, incident.level == level);
         // A refusal is an end, and no step on the way.
@@ -130,7 +165,9 @@ impl Page {
             steps: steps.in_order().map(|step| shown(step.as_bytes())).collect(),
             hint: steps.hint.clone(),
             benign: shown(steps.benign.as_bytes()),
-            exempt,
+            exempt: None,
+            verdict: None,
+            verdict_form: None,
             findings: findings(incident),
             connections: incident.connections.iter().map(Connection::of).collect(),
             lines: text.lines().map(str::to_owned).collect(),

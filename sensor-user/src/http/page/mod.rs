@@ -16,6 +16,7 @@ mod live;
 mod overview;
 mod picture;
 mod rows;
+mod verdict;
 mod words;
 
 use std::sync::Arc;
@@ -43,6 +44,7 @@ pub(super) fn routes() -> Router<Source> {
         .route("/incidents", get(incidents::page))
         .route("/incidents/{id}", get(incident::page))
         .route("/incidents/{id}/exempt", post(exempt::add).layer(DefaultBodyLimit::max(exempt::MAX_BODY)))
+        .route("/incidents/{id}/verdict", post(verdict::give).layer(DefaultBodyLimit::max(exempt::MAX_BODY)))
         .route("/explain", get(explain::page))
         .route("/exposed", get(exposed::page))
         .route("/fleet", get(fleet::page))

@@ -3,6 +3,7 @@
 mod bounds;
 mod damage;
 mod refused;
+mod verdicts;
 
 use std::{
     fs,

@@ -83,7 +83,8 @@ fn bytes_of(batch: &RowBatch) -> u64 {
     let incidents = batch.incidents.iter().map(|one| one.state.len() as u64 + ROW);
     let connections =
         batch.connections.iter().flatten().map(|(key, state)| (key.len() + state.len()) as u64 + ROW);
-    documents.chain(incidents).chain(connections).sum::<u64>()
+    let verdicts = batch.verdicts.iter().map(|one| one.state.len() as u64 + ROW);
+    documents.chain(incidents).chain(connections).chain(verdicts).sum::<u64>()
         + (batch.terms.len() + batch.contacts.len()) as u64 * ROW
 }
 

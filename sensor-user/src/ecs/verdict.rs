@@ -1,0 +1,139 @@
+//! The document of a verdict on an incident.
+
+use schemars::JsonSchema;
+use sensor_core::incident::Incident;
+use serde::Serialize;
+
+use super::{
+    Sensor,
+    fields::{
+        Category, DataStream, Ecs, Event, EventKind, EventType, Observer, Outcome, Related, Rule, User,
+    },
+};
+use crate::{
+    response::{Judge, Judgement, Peer, Verdict},
+    rfc3339::rfc3339,
+};
+
+/// The document.
+#[serde_with::skip_serializing_none]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VerdictDocument {
+    #[serde(rename = "@timestamp")]
+    timestamp: String,
+    ecs: Ecs,
+    data_stream: DataStream,
+    message: String,
+    event: Event,
+    /// The leading rule of the incident.
+    rule: Rule,
+    /// Whose verdict it is.
+    user: Option<User>,
+    observer: Observer,
+    related: Related,
+    smb_sensor: SmbSensor,
+}
+
+/// Fields that are not in ECS.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct SmbSensor {
+    incident: IncidentFields,
+    verdict: VerdictFields,
+}
+
+/// The incident.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct IncidentFields {
+    id: String,
+    severity: &'static str,
+}
+
+/// A verdict.
+#[serde_with::skip_serializing_none]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct VerdictFields {
+    /// `confirmed`, `benign` or `duplicate`.
+    value: &'static str,
+    /// Why.
+    note: Option<String>,
+    /// The verdict before it, if there was one.
+    replaces: Option<&'static str>,
+    /// Whether it was given on the status page, where nobody checks the name.
+    on_page: bool,
+}
+
+/// Its identifier.
+pub(super) fn id(incident: &Incident, judgement: &Judgement) -> String {
+    format!("{}-verdict-{}", incident.id, judgement.at.unix_nanos())
+}
+
+/// Builds the document.
+pub(super) fn document(
+    incident: &Incident,
+    judgement: &Judgement,
+    before: Option<Verdict>,
+    sensor: &Sensor,
+) -> VerdictDocument {
+    let mut related = Related::default();
+    let addresses = incident.internal.addresses.iter().chain(&incident.external.addresses);
+    addresses.for_each(|ip| Related::add(&mut related.ip, &ip.to_string()));
+    let at = rfc3339(judgement.at);
+    VerdictDocument {
+        timestamp: at.clone(),
+        ecs: Ecs::new(),
+        data_stream: DataStream::of("smb_sensor.incident"),
+        message: message(incident, judgement),
+        event: Event {
+            kind: EventKind::Event,
+            category: vec![Category::Network, Category::IntrusionDetection],
+            types: vec![EventType::Info],
+            action: "verdict-given".to_owned(),
+            outcome: Outcome::Success,
+            module: "smb_sensor",
+            dataset: "smb_sensor.incident",
+            id: Some(id(incident, judgement)),
+            sequence: None,
+            // Whoever was told of the incident is told of the verdict.
+            severity: Some(incident.severity.number()),
+            risk_score: Some(incident.risk_score),
+            start: at.clone(),
+            end: at.clone(),
+            duration: 0,
+            created: None,
+            ingested: Some(at),
+        },
+        rule: Rule::named(&incident.rule),
+        user: user(&judgement.by),
+        observer: Observer::of(sensor, None),
+        related,
+        smb_sensor: SmbSensor {
+            incident: IncidentFields { id: incident.id.to_string(), severity: incident.severity.name() },
+            verdict: VerdictFields {
+                value: judgement.verdict.name(),
+                note: judgement.note.clone(),
+                replaces: before.map(Verdict::name),
+                on_page: matches!(judgement.by, Judge::OnPage(_)),
+            },
+        },
+    }
+}
+
+fn user(judge: &Judge) -> Option<User> {
+    match judge {
+        Judge::Peer(Peer::User { uid, name }) => {
+            Some(User { id: Some(uid.to_string()), name: name.clone(), domain: None })
+        }
+        Judge::OnPage(name) => Some(User { id: None, name: Some(name.clone()), domain: None }),
+        Judge::Peer(Peer::Agent) => None,
+    }
+}
+
+fn message(incident: &Incident, judgement: &Judgement) -> String {
+    let Judgement { verdict, note, by, .. } = judgement;
+    let note = note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
+    format!("Verdict on incident {}: {verdict}, by {by}{note}", incident.id)
+}
