@@ -18,11 +18,15 @@ mount -t devtmpfs dev /system/dev
 mkdir -p /system/dev/shm /system/dev/pts /system/tmp /system/run /system/sys/fs/bpf
 mount -t tmpfs tmpfs /system/dev/shm
 mount -t devpts devpts /system/dev/pts
-mount -t tmpfs tmpfs /system/tmp
 mount -t tmpfs tmpfs /system/run
 mount -t bpf bpf /system/sys/fs/bpf
 mount -t cgroup2 cgroup2 /system/sys/fs/cgroup
 ip link set lo up
 trial=$(sed -n 's/.*vm_trial=\([^ ]*\).*/\1/p' /proc/cmdline)
+# A workspace below /tmp stays visible.
+case "$trial" in
+/tmp/*) ;;
+*) mount -t tmpfs tmpfs /system/tmp ;;
+esac
 chroot /system /bin/sh "$trial"
 poweroff -f
