@@ -39,7 +39,9 @@ fn shows_rates_incidents_and_outputs_until_a_key_ends_it() {
     window.ask(&["send-keys", "q"]).unwrap();
     assert!(poll(LONG, || (!window.is_there()).then_some(())).is_some(), "{:?}", window.shows(false));
 
-    let plain = Tmux::run(folder.path(), (200, 50), &format!("NO_COLOR=1 {top}")).unwrap();
+    // The first tmux may still be ending.
+    let another = scratch_dir().unwrap();
+    let plain = Tmux::run(another.path(), (200, 50), &format!("NO_COLOR=1 {top}")).unwrap();
     let text = poll(LONG, || plain.shows(true).ok().filter(complete))
         .unwrap_or_else(|| panic!("{:?}", plain.shows(true)));
     assert!(!text.contains("[38;"), "{text}");
