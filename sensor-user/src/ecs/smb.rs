@@ -109,7 +109,7 @@ impl SmbFields {
             client_os: filled(&client.native_os),
             client_lan_manager: filled(&client.native_lan_manager),
             client_guid: client.guid.map(|guid| guid.to_string()),
-            client_signing: client.signing.map(signing),
+            client_signing: client.signing.map(Signing::name),
             client_ciphers: names(AlgorithmKind::Cipher, &client.contexts.ciphers),
             client_compression_algorithms: names(AlgorithmKind::Compression, &client.contexts.compression),
             client_signing_algorithms: names(AlgorithmKind::Signing, &client.contexts.signing),
@@ -117,7 +117,7 @@ impl SmbFields {
             server_os: filled(&server.native_os),
             server_lan_manager: filled(&server.native_lan_manager),
             server_guid: server.guid.map(|guid| guid.to_string()),
-            server_signing: facts.signing.map(signing),
+            server_signing: facts.signing.map(Signing::name),
             server_ciphers: names(AlgorithmKind::Cipher, &server.contexts.ciphers),
             server_compression_algorithms: names(AlgorithmKind::Compression, &server.contexts.compression),
             server_signing_algorithms: names(AlgorithmKind::Signing, &server.contexts.signing),
@@ -199,13 +199,5 @@ fn outcome(outcome: Option<Outcome>) -> (&'static str, Option<String>) {
         Some(Outcome::AcceptedAsGuest) => ("accepted as guest", None),
         Some(Outcome::Refused(status)) => ("refused", Some(status.to_string())),
         None => ("unknown", None),
-    }
-}
-
-const fn signing(signing: Signing) -> &'static str {
-    match signing {
-        Signing::Off => "off",
-        Signing::Enabled => "enabled",
-        Signing::Required => "required",
     }
 }

@@ -5,7 +5,14 @@ use std::{
     net::IpAddr,
 };
 
-use sensor_core::{address::Direction, incident::Incident, level::EvidenceLevel, rules};
+use sensor_common::slot::UDP;
+use sensor_core::{
+    address::Direction,
+    incident::{AnsweringPort, Incident, Scope},
+    level::EvidenceLevel,
+    rules,
+    time::Timestamp,
+};
 use serde::Serialize;
 
 use crate::rfc3339::rfc3339;
@@ -15,12 +22,15 @@ use crate::rfc3339::rfc3339;
 pub(crate) struct ExposedHost {
     /// Its address.
     pub host: String,
-    /// Ports that were used, such as `445/tcp`.
+    /// Ports that answered, such as `445/tcp`.
     pub ports: BTreeSet<String>,
-    /// First packet of the first incident.
+    /// First packet of the first connection in which one did.
     pub since: String,
     /// Last packet of the last one.
     pub last: String,
+    /// Both times.
+    #[serde(skip)]
+    pub times: (Timestamp, Timestamp),
     /// External hosts that it answered.
     pub external_hosts: u64,
     /// There may be more than that.
@@ -29,6 +39,8 @@ pub(crate) struct ExposedHost {
     pub evidence: &'static str,
     /// Dialects that it chose.
     pub dialects: BTreeSet<String>,
+    /// What it said about signing: `off`, `enabled` or `required`.
+    pub signing: BTreeSet<String>,
     /// Whether SMB 1 was agreed on.
     pub smb1: bool,
     /// Whether it accepted a log-on without a user, or as guest.
@@ -37,64 +49,182 @@ pub(crate) struct ExposedHost {
     pub incidents: Vec<String>,
 }
 
+impl ExposedHost {
+    /// What makes it easier to attack than its open port does.
+    pub(crate) fn weak_points(&self) -> Vec<&'static str> {
+        let unsigned = self.signing.iter().any(|one| one != REQUIRED);
+        [
+            (self.smb1, "SMB 1"),
+            (self.anonymous, "anonymous or guest log-on"),
+            (unsigned, "signing not required"),
+        ]
+        .into_iter()
+        .filter_map(|(seen, what)| seen.then_some(what))
+        .collect()
+    }
+}
+
+/// What a server says that requires signing.
+const REQUIRED: &str = "required";
+
+/// Exposed hosts while incidents are read.
+#[derive(Default)]
+pub(crate) struct Exposures(BTreeMap<IpAddr, Seen>);
+
 /// What is known of a host while incidents are read.
 #[derive(Default)]
 struct Seen {
     host: ExposedHost,
     external: BTreeSet<IpAddr>,
     level: Option<EvidenceLevel>,
-    times: Option<(i64, i64)>,
+    times: Option<(Timestamp, Timestamp)>,
 }
 
-/// The exposed hosts of these incidents, the one that got farthest first.
-pub(crate) fn exposed(incidents: impl Iterator<Item = Incident>) -> Vec<ExposedHost> {
-    let mut all: BTreeMap<IpAddr, Seen> = BTreeMap::new();
-    for incident in incidents.filter(is_exposure) {
-        for address in &incident.internal.addresses {
-            all.entry(*address).or_default().add(*address, &incident);
-        }
+/// The ports of internal servers that answered in an incident.
+pub(crate) fn answering(incident: &Incident) -> Vec<AnsweringPort> {
+    if incident.direction != Direction::Inbound || incident.level < EvidenceLevel::Answered {
+        return vec![];
     }
-    let mut all: Vec<Seen> = all.into_values().collect();
-    all.sort_by_key(|seen| std::cmp::Reverse(seen.level));
-    all.into_iter().map(Seen::finished).collect()
+    // An older version did not note which ports answered, and its sweeps do not say which hosts.
+    if incident.answering.is_empty()
+        && incident.scope != Scope::Client
+        && let Some(server) = incident.internal.only_address()
+    {
+        let all = incident.ports.iter().map(|(transport, port, _)| AnsweringPort {
+            server,
+            transport: *transport,
+            port: *port,
+            first: incident.first,
+            last: incident.last,
+            level: incident.level,
+        });
+        return all.collect();
+    }
+    incident.answering.clone()
 }
 
-/// Whether it says that an internal server answered somebody on the Internet.
-pub(crate) fn is_exposure(incident: &Incident) -> bool {
-    incident.direction == Direction::Inbound && incident.level >= EvidenceLevel::Answered
+impl Exposures {
+    /// Adds an incident. Returns the hosts that answered in it.
+    pub(crate) fn add(&mut self, incident: &Incident) -> BTreeSet<IpAddr> {
+        let ports = answering(incident);
+        for port in &ports {
+            self.0.entry(port.server).or_default().add_port(port);
+        }
+        let servers: BTreeSet<_> = ports.iter().map(|port| port.server).collect();
+        for server in &servers {
+            self.0.entry(*server).or_default().add_incident(incident);
+        }
+        servers
+    }
+
+    /// The hosts, the one that let somebody farthest in first.
+    pub(crate) fn finish(self) -> Vec<ExposedHost> {
+        let mut all: Vec<_> = self.0.into_iter().collect();
+        all.sort_by_key(|(_, seen)| std::cmp::Reverse(seen.level));
+        all.into_iter().map(|(address, seen)| seen.finished(address)).collect()
+    }
 }
 
 impl Seen {
-    fn add(&mut self, address: IpAddr, incident: &Incident) {
+    fn add_port(&mut self, port: &AnsweringPort) {
+        let transport = if port.transport == UDP { "udp" } else { "tcp" };
+        self.host.ports.insert(format!("{}/{transport}", port.port));
+        self.level = self.level.max(Some(port.level));
+        let (first, last) = (port.first, port.last);
+        self.times =
+            Some(self.times.map_or((first, last), |(since, until)| (since.min(first), until.max(last))));
+    }
+
+    fn add_incident(&mut self, incident: &Incident) {
         let host = &mut self.host;
-        host.host = address.to_string();
-        host.ports.extend(incident.ports.iter().map(|(transport, port, _)| {
-            format!("{port}/{}", if *transport == sensor_common::slot::UDP { "udp" } else { "tcp" })
-        }));
-        host.dialects.extend(incident.dialects.iter().cloned());
-        host.smb1 |= incident.findings.contains_key(rules::smb1::META.id);
-        host.anonymous |= incident.counted.logons_anonymous > 0;
+        // In a sweep, nothing says which of its hosts chose something. Those that did have incidents of their own.
+        if incident.scope != Scope::Client {
+            host.dialects.extend(incident.dialects.iter().cloned());
+            host.signing.extend(incident.signing.iter().cloned());
+            host.smb1 |= incident.findings.contains_key(rules::smb1::META.id);
+            host.anonymous |= incident.counted.logons_anonymous > 0;
+        }
         host.incidents.push(incident.id.to_string());
         // An incident lists the first addresses of its external hosts, and counts all.
         self.external.extend(&incident.external.addresses);
         host.at_least |=
             incident.external.at_least || incident.external.count > incident.external.addresses.len() as u64;
         host.external_hosts = host.external_hosts.max(incident.external.count);
-        self.level = self.level.max(Some(incident.level));
-        let (first, last) = (incident.first.unix_nanos(), incident.last.unix_nanos());
-        self.times =
-            Some(self.times.map_or((first, last), |(since, until)| (since.min(first), until.max(last))));
     }
 
-    fn finished(self) -> ExposedHost {
+    fn finished(self, address: IpAddr) -> ExposedHost {
         let mut host = self.host;
-        let time = |nanos| rfc3339(sensor_core::time::Timestamp::from_unix_nanos(nanos));
-        let (since, last) = self.times.unwrap_or_default();
-        (host.since, host.last) = (time(since), time(last));
+        host.host = address.to_string();
+        host.times = self.times.unwrap_or_default();
+        (host.since, host.last) = (rfc3339(host.times.0), rfc3339(host.times.1));
         host.external_hosts = host.external_hosts.max(self.external.len() as u64);
         // One incident counts its hosts exactly, unless it says so.
         host.at_least &= host.incidents.len() > 1 || host.external_hosts == 0;
         host.evidence = self.level.map_or("", EvidenceLevel::name);
         host
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sensor_core::incident::fixtures;
+
+    use super::*;
+
+    fn port(server: &str, port: u16, level: EvidenceLevel) -> AnsweringPort {
+        AnsweringPort {
+            server: server.parse().unwrap(),
+            transport: 6,
+            port,
+            first: fixtures::START,
+            last: fixtures::after(1_000),
+            level,
+        }
+    }
+
+    fn exposed(incidents: &[Incident]) -> Vec<ExposedHost> {
+        let mut all = Exposures::default();
+        for incident in incidents {
+            all.add(incident);
+        }
+        all.finish()
+    }
+
+    #[test]
+    fn ports_that_did_not_answer_are_not_listed() {
+        let mut tried = fixtures::exposure();
+        tried.ports.push((6, 139, sensor_core::service::Service::Smb));
+        tried.answering = vec![port("10.0.1.2", 445, EvidenceLevel::Answered)];
+        let found = exposed(&[tried]);
+        assert_eq!(found[0].ports.iter().collect::<Vec<_>>(), ["445/tcp"]);
+    }
+
+    #[test]
+    fn of_a_sweep_only_the_hosts_that_answered_are_exposed() {
+        let mut sweep = fixtures::sweep();
+        sweep.direction = Direction::Inbound;
+        std::mem::swap(&mut sweep.internal, &mut sweep.external);
+        assert_eq!(exposed(std::slice::from_ref(&sweep)), [], "an older version says nothing of them");
+        sweep.answering = vec![
+            port("10.0.1.2", 445, EvidenceLevel::Answered),
+            port("10.0.1.3", 135, EvidenceLevel::Connected),
+            port("10.0.1.2", 139, EvidenceLevel::Answered),
+        ];
+        let found = exposed(&[sweep]);
+        let shown: Vec<_> =
+            found.iter().map(|one| (one.host.as_str(), one.evidence, one.external_hosts)).collect();
+        assert_eq!(shown, [("10.0.1.3", "connected", 1), ("10.0.1.2", "answered", 1)]);
+        assert_eq!(found[1].ports.iter().collect::<Vec<_>>(), ["139/tcp", "445/tcp"]);
+    }
+
+    #[test]
+    fn weak_points_are_those_that_were_seen() {
+        let mut incident = fixtures::anonymous_beside_refused();
+        assert_eq!(exposed(std::slice::from_ref(&incident))[0].weak_points(), ["anonymous or guest log-on"]);
+        incident.counted.logons_anonymous = 0;
+        incident.signing = vec!["required".into()];
+        assert_eq!(exposed(std::slice::from_ref(&incident))[0].weak_points(), [""; 0]);
+        incident.signing.push("enabled".into());
+        assert_eq!(exposed(&[incident])[0].weak_points(), ["signing not required"]);
     }
 }

@@ -11,7 +11,7 @@ use sensor_core::time::Timestamp;
 use tracing::warn;
 
 pub use self::arguments::{EXAMPLES, ExposureArgs};
-pub(crate) use self::host::{ExposedHost, exposed, is_exposure};
+pub(crate) use self::host::{ExposedHost, Exposures};
 use crate::{
     state, stdout,
     storage::{IncidentQuery, Reader},
@@ -41,15 +41,19 @@ pub fn run(args: &ExposureArgs) -> Result<ExitCode> {
 /// If the store cannot be read.
 pub(crate) fn read(reader: &Reader, since: Option<i64>) -> Result<Vec<ExposedHost>> {
     let rows = reader.incidents(&IncidentQuery { since, ..IncidentQuery::default() })?;
-    let mut unreadable = 0;
-    let incidents = rows.iter().filter_map(|row| {
-        let incident = state::incident(row);
-        unreadable += usize::from(incident.is_err());
-        incident.ok()
-    });
-    let hosts = exposed(incidents);
+    let (mut unreadable, mut exposures) = (0, Exposures::default());
+    for row in &rows {
+        let Ok(incident) = state::incident(row) else {
+            unreadable += 1;
+            continue;
+        };
+        exposures.add(&incident);
+        if incident.more_answering {
+            warn!("incident {} does not name all hosts that answered", incident.id);
+        }
+    }
     if unreadable > 0 {
         warn!("{unreadable} incidents were written by another version of smb-sensor and are left out");
     }
-    Ok(hosts)
+    Ok(exposures.finish())
 }

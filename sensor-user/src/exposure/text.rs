@@ -3,10 +3,10 @@
 use super::ExposedHost;
 use crate::columns::aligned;
 
-const COLUMNS: [&str; 9] =
-    ["HOST", "PORTS", "SINCE", "LAST", "ANSWERED", "EVIDENCE", "DIALECTS", "SMB 1", "ANONYMOUS"];
+const COLUMNS: [&str; 10] =
+    ["HOST", "PORTS", "SINCE", "LAST", "ANSWERED", "EVIDENCE", "DIALECTS", "SIGNING", "SMB 1", "ANONYMOUS"];
 
-fn cells(host: &ExposedHost) -> [String; 9] {
+fn cells(host: &ExposedHost) -> [String; 10] {
     let list = |all: &std::collections::BTreeSet<String>| {
         let shown: Vec<_> = all.iter().map(|one| one.escape_debug().to_string()).collect();
         shown.join(" ")
@@ -20,6 +20,7 @@ fn cells(host: &ExposedHost) -> [String; 9] {
         format!("{}{}", if host.at_least { "at least " } else { "" }, host.external_hosts),
         host.evidence.to_owned(),
         list(&host.dialects),
+        list(&host.signing),
         if_seen(host.smb1),
         if_seen(host.anonymous),
     ]
@@ -47,13 +48,14 @@ pub(super) fn csv(hosts: &[ExposedHost]) -> String {
         "at_least",
         "evidence",
         "dialects",
+        "signing",
         "smb1",
         "anonymous",
         "incidents",
     ];
     let mut text = header.join(",") + "\r\n";
     for host in hosts {
-        let [name, ports, since, last, _, evidence, dialects, ..] = cells(host);
+        let [name, ports, since, last, _, evidence, dialects, signing, ..] = cells(host);
         let row = [
             name,
             ports,
@@ -63,6 +65,7 @@ pub(super) fn csv(hosts: &[ExposedHost]) -> String {
             host.at_least.to_string(),
             evidence,
             dialects,
+            signing,
             host.smb1.to_string(),
             host.anonymous.to_string(),
             host.incidents.join(" "),
@@ -84,10 +87,14 @@ fn quoted(cell: &str) -> String {
 mod tests {
     use sensor_core::incident::{Incident, fixtures};
 
-    use super::{super::exposed, *};
+    use super::{super::Exposures, *};
 
     fn hosts(incidents: Vec<Incident>) -> Vec<ExposedHost> {
-        exposed(incidents.into_iter())
+        let mut all = Exposures::default();
+        for incident in &incidents {
+            all.add(incident);
+        }
+        all.finish()
     }
 
     #[test]
@@ -97,12 +104,15 @@ mod tests {
         session.level = sensor_core::level::EvidenceLevel::Session;
         session.counted.logons_anonymous = 1;
         session.dialects = vec!["3.1.1".into()];
+        session.signing = vec!["enabled".into()];
         let found = hosts(vec![fixtures::exposure(), session, fixtures::leak_accepted()]);
         let shown: Vec<_> =
             found.iter().map(|one| (one.host.as_str(), one.evidence, one.anonymous)).collect();
         assert_eq!(shown, [("10.0.1.3", "session", true), ("10.0.1.2", "answered", false)]);
         let text = table(&found);
         assert!(text.starts_with("HOST      PORTS") && text.contains("not seen"), "{text}");
+        assert!(text.contains("3.1.1     enabled  not seen  seen"), "{text}");
+        assert!(csv(&found).contains(",3.1.1,enabled,false,true,"), "{}", csv(&found));
         assert_eq!(table(&[]), "no internal host was seen to answer the Internet\n");
     }
 

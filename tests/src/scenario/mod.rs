@@ -27,11 +27,11 @@ pub use expected::Direction;
 pub use incident::{Incident, Severity, incidents};
 pub use list::all;
 pub use table::IncidentTable;
+pub use wire::Tape;
 
 use crate::Agent;
 use crate::document::{documents_of, text};
 use stage::{Stage, Watch, lateral_of};
-use wire::Tape;
 
 /// Longest time until the agent has written the expected documents.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(20);

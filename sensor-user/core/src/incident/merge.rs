@@ -5,15 +5,20 @@ mod credentials;
 
 use std::{net::IpAddr, sync::Arc};
 
-use sensor_dissect::{Facts, facts::Outcome, quic::ClientHello, smb2};
+use sensor_dissect::{
+    Facts,
+    facts::{Outcome, Signing},
+    quic::ClientHello,
+    smb2,
+};
 
 use super::{
-    ConnectionRecord, Incident, Milestone, Party, Share, ShareKind, TimelineEntry,
+    AnsweringPort, ConnectionRecord, Incident, Milestone, Party, Share, ShareKind, TimelineEntry,
     link::{Contribution, Link},
 };
 use crate::{
-    level::EvidenceLevel, process::Process, rules::windows_client, service::Service, time::Timestamp,
-    view::FlowView,
+    address::Direction, level::EvidenceLevel, process::Process, rules::windows_client, service::Service,
+    time::Timestamp, view::FlowView,
 };
 
 /// Bounds of what an incident lists. What goes beyond is counted, or left out where it says nothing new.
@@ -21,6 +26,7 @@ const MAX_SHARES: usize = 64;
 const MAX_INTERFACES: usize = 32;
 const MAX_OPERATIONS: usize = 64;
 const MAX_PORTS: usize = 16;
+const MAX_ANSWERING: usize = 256;
 const MAX_PROCESSES: usize = 8;
 const MAX_TIMELINE: usize = 64;
 /// Connections that are listed: the first ones and the latest ones, so many each.
@@ -50,6 +56,7 @@ impl Incident {
         self.counted.replace(&link.counted, &now);
         link.counted = now;
         let mut has_changed = self.merge_course(view);
+        self.merge_answering(view);
         self.merge_connection(view);
         if let Some(facts) = view.facts {
             has_changed |= self.merge_credentials(facts, link, view.last);
@@ -159,6 +166,34 @@ impl Incident {
         has_changed
     }
 
+    /// The port of an internal server that answered somebody outside.
+    fn merge_answering(&mut self, view: &FlowView<'_>) {
+        let is_answer = view.level >= EvidenceLevel::Answered && view.server_seen();
+        if view.direction != Direction::Inbound || !is_answer {
+            return;
+        }
+        let seen = AnsweringPort {
+            server: view.server.ip(),
+            transport: view.tuple.transport,
+            port: view.server.port(),
+            first: view.first,
+            last: view.last,
+            level: view.level,
+        };
+        let is_same = |known: &&mut AnsweringPort| {
+            (known.server, known.transport, known.port) == (seen.server, seen.transport, seen.port)
+        };
+        if let Some(known) = self.answering.iter_mut().find(is_same) {
+            known.first = known.first.min(seen.first);
+            known.last = known.last.max(seen.last);
+            known.level = known.level.max(seen.level);
+        } else if self.answering.len() < MAX_ANSWERING {
+            self.answering.push(seen);
+        } else {
+            self.more_answering = true;
+        }
+    }
+
     fn merge_connection(&mut self, view: &FlowView<'_>) {
         let record = ConnectionRecord {
             client: view.client,
@@ -251,13 +286,19 @@ impl Incident {
             self.dialects.push(dialect);
             has_changed = true;
         }
+        if let Some(signing) = facts.signing.map(Signing::name)
+            && self.signing.iter().all(|known| known != signing)
+        {
+            self.signing.push(signing.to_owned());
+            has_changed = true;
+        }
         self.encrypted |= facts.encrypted;
         let names = &facts.server.names;
         let server = names.dns_computer.as_ref().or(names.netbios_computer.as_ref());
         let client = facts.credentials.iter().find_map(|one| one.workstation.as_ref());
         let (internal, external) = match view.direction {
-            crate::address::Direction::Outbound => (client, server),
-            crate::address::Direction::Inbound => (server, client),
+            Direction::Outbound => (client, server),
+            Direction::Inbound => (server, client),
         };
         for (party, name) in [(&mut self.internal, internal), (&mut self.external, external)] {
             if party.name.is_none() && party.count == 1 {

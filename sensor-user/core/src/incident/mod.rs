@@ -40,8 +40,8 @@ pub use crate::rules::TargetCounts;
 pub use self::{
     model::Incident,
     parts::{
-        ConnectionRecord, Counted, Credential, CredentialMethod, FindingRecord, LogonOutcome, Milestone,
-        Party, Scope, Share, ShareKind, ThreatHit, TimelineEntry, WebDavSeen,
+        AnsweringPort, ConnectionRecord, Counted, Credential, CredentialMethod, FindingRecord, LogonOutcome,
+        Milestone, Party, Scope, Share, ShareKind, ThreatHit, TimelineEntry, WebDavSeen,
     },
 };
 

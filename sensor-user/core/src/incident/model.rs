@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     IncidentId, RelatedIncidents,
     parts::{
-        ConnectionRecord, Counted, Credential, FindingRecord, Party, Scope, Share, ThreatHit, TimelineEntry,
-        WebDavSeen,
+        AnsweringPort, ConnectionRecord, Counted, Credential, FindingRecord, Party, Scope, Share, ThreatHit,
+        TimelineEntry, WebDavSeen,
     },
 };
 use crate::{
@@ -74,6 +74,12 @@ pub struct Incident {
     pub targets: Option<TargetCounts>,
     /// Services that were used: transport, port of the server, and what it is for.
     pub ports: Vec<(u8, u16, Service)>,
+    /// Ports of internal servers that answered, the first ones.
+    #[serde(default)]
+    pub answering: Vec<AnsweringPort>,
+    /// There were more than that.
+    #[serde(default)]
+    pub more_answering: bool,
     /// The first and the latest connections.
     pub connections: Vec<ConnectionRecord>,
     /// Users.
@@ -88,6 +94,9 @@ pub struct Incident {
     pub operations: BTreeMap<String, Vec<String>>,
     /// Dialects that servers chose.
     pub dialects: Vec<String>,
+    /// What servers said about signing.
+    #[serde(default)]
+    pub signing: Vec<String>,
     /// Messages were encrypted.
     pub encrypted: bool,
     /// The sensor saw a connection of it after that had begun.
@@ -170,6 +179,8 @@ impl Incident {
             refused_accounts: BTreeMap::new(),
             targets: None,
             ports: Vec::new(),
+            answering: Vec::new(),
+            more_answering: false,
             connections: Vec::new(),
             credentials: Vec::new(),
             credentials_left_out: 0,
@@ -177,6 +188,7 @@ impl Incident {
             shares_left_out: 0,
             operations: BTreeMap::new(),
             dialects: Vec::new(),
+            signing: Vec::new(),
             encrypted: false,
             joined_late: false,
             one_sided: false,

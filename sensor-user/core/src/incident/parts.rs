@@ -193,6 +193,23 @@ pub struct ConnectionRecord {
     pub closed: bool,
 }
 
+/// A port of an internal server that answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnsweringPort {
+    /// The server.
+    pub server: IpAddr,
+    /// IP protocol number.
+    pub transport: u8,
+    /// The port.
+    pub port: u16,
+    /// First packet of a connection in which it answered.
+    pub first: Timestamp,
+    /// Last packet of one.
+    pub last: Timestamp,
+    /// How far any of them got.
+    pub level: EvidenceLevel,
+}
+
 /// A step in the course of an incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

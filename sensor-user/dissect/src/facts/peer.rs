@@ -53,6 +53,16 @@ impl Signing {
             _ => Self::Required,
         }
     }
+
+    /// Its name in documents.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Enabled => "enabled",
+            Self::Required => "required",
+        }
+    }
 }
 
 /// What the client says about itself. None of it is proven.

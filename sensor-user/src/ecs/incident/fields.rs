@@ -152,6 +152,9 @@ pub(super) struct ShareFields {
 pub(super) struct SmbFields {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) dialects: Vec<String>,
+    /// What servers said about signing: `off`, `enabled` or `required`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) server_signing: Vec<String>,
     pub(super) encrypted: bool,
     pub(super) joined_late: bool,
     pub(super) one_sided: bool,

@@ -47,6 +47,7 @@ pub(super) fn own(event: &IncidentEvent, sensor: &Sensor, process: Option<Proces
         rpc: incident.operations.clone(),
         smb: SmbFields {
             dialects: incident.dialects.clone(),
+            server_signing: incident.signing.clone(),
             encrypted: incident.encrypted,
             joined_late: incident.joined_late,
             one_sided: incident.one_sided,

@@ -9,6 +9,11 @@ use super::*;
 /// Set to rewrite the golden files instead of comparing them: `SMB_SENSOR_WRITE_GOLDEN=1 cargo test -p sensor-user golden`.
 const WRITE: &str = "SMB_SENSOR_WRITE_GOLDEN";
 
+/// The same incident, with a server that signs if the client wants it.
+fn signing(incident: sensor_core::incident::Incident) -> sensor_core::incident::Incident {
+    sensor_core::incident::Incident { signing: vec!["enabled".into()], ..incident }
+}
+
 #[test]
 fn documents_match_the_golden_files() {
     let event = |action, it| value(incident(&incident_event(action, it), &sensor()));
@@ -17,7 +22,7 @@ fn documents_match_the_golden_files() {
         value(flow(&flows.into_iter().find(|(known, _)| *known == name).unwrap().1, &sensor()))
     };
     for (name, document) in [
-        ("leak-closed", event(IncidentAction::Closed, fixtures::leak_accepted())),
+        ("leak-closed", event(IncidentAction::Closed, signing(fixtures::leak_accepted()))),
         ("guessing-escalated", event(IncidentAction::Escalated, fixtures::guessing_succeeded())),
         ("sweep-opened", event(IncidentAction::Opened, fixtures::sweep())),
         ("netbios-listed-updated", event(IncidentAction::Updated, fixtures::netbios_listed())),

@@ -1,14 +1,10 @@
 //! Internal hosts that answered strangers.
 
-use std::collections::BTreeMap;
+use std::{collections::HashMap, net::IpAddr};
 
 use askama::Template;
 use axum::{extract::State, response::Response};
-use sensor_core::{
-    incident::Incident,
-    level::{EvidenceLevel, Severity},
-    time::Timestamp,
-};
+use sensor_core::{incident::Incident, level::Severity};
 use sensor_dissect::escape::shown;
 
 use super::{
@@ -17,7 +13,11 @@ use super::{
     read,
     words::second,
 };
-use crate::{exposure::is_exposure, http::Source, storage::IdentifierQuery};
+use crate::{
+    exposure::{ExposedHost, Exposures},
+    http::Source,
+    storage::IdentifierQuery,
+};
 
 #[derive(Template)]
 #[template(path = "exposed.html")]
@@ -32,90 +32,95 @@ struct HostRow {
     ports: String,
     severity: &'static str,
     level: &'static str,
+    /// Dialects that it chose.
+    dialects: String,
+    /// What makes it easier to attack than its open port does.
+    weak: String,
+    since: String,
     last: String,
     /// The worst incident, and how many there are.
     incident: String,
     incidents: usize,
 }
 
-/// What all incidents say of one host.
-struct Host {
-    worst: Incident,
-    ports: Vec<String>,
-    severity: Severity,
-    level: EvidenceLevel,
-    last: Timestamp,
-    incidents: usize,
+/// The hosts of the page, while incidents are read.
+#[derive(Default)]
+struct Hosts {
+    exposures: Exposures,
+    /// The worst incident of each.
+    worst: HashMap<IpAddr, (Severity, String, String)>,
 }
 
 pub(super) async fn page(State(source): State<Source>) -> Response {
     read(source, |source, reader| {
-        let mut hosts: BTreeMap<String, Host> = BTreeMap::new();
+        let mut hosts = Hosts::default();
         for id in reader.identifiers(&IdentifierQuery::default())? {
             let Some(row) = reader.identified(&id)? else { continue };
-            note(&mut hosts, decoded(&row)?);
+            hosts.add(&decoded(&row)?);
         }
-        let mut hosts: Vec<_> = hosts.into_iter().collect();
-        hosts.sort_by_key(|(_, host)| std::cmp::Reverse((host.severity, host.level, host.last)));
-        let hosts = hosts.into_iter().map(|(address, host)| host.row(address)).collect();
-        Ok(rendered(&Exposed { frame: Frame::of(source, "exposed"), hosts }))
+        Ok(rendered(&Exposed { frame: Frame::of(source, "exposed"), hosts: hosts.rows() }))
     })
     .await
 }
 
-/// Adds an incident, if it shows that an internal host answered. Incidents come with the worst first.
-fn note(hosts: &mut BTreeMap<String, Host>, incident: Incident) {
-    let Some(address) = incident.server().only_address().filter(|_| is_exposure(&incident)) else { return };
-    let ports = incident.ports_phrase();
-    let host = hosts.entry(address.to_string()).or_insert_with(|| Host {
-        ports: Vec::new(),
-        severity: incident.severity,
-        level: incident.level,
-        last: incident.last,
-        incidents: 0,
-        worst: incident.clone(),
-    });
-    if !host.ports.contains(&ports) {
-        host.ports.push(ports);
+impl Hosts {
+    /// Adds an incident. They come with the worst first.
+    fn add(&mut self, incident: &Incident) {
+        for server in self.exposures.add(incident) {
+            let is_its_own = incident.server().only_address() == Some(server);
+            let name = incident.server().name.clone().filter(|_| is_its_own).unwrap_or_default();
+            self.worst.entry(server).or_insert((incident.severity, incident.id.to_string(), name));
+        }
     }
-    host.severity = host.severity.max(incident.severity);
-    host.level = host.level.max(incident.level);
-    host.last = host.last.max(incident.last);
-    host.incidents += 1;
+
+    /// A row for each, the one that is worst and let somebody farthest in first.
+    fn rows(mut self) -> Vec<HostRow> {
+        let rows = self.exposures.finish().into_iter().filter_map(|host| {
+            let worst = self.worst.remove(&host.host.parse().ok()?)?;
+            Some((worst.0, row(host, worst)))
+        });
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_by_key(|(severity, _)| std::cmp::Reverse(*severity));
+        rows.into_iter().map(|(_, row)| row).collect()
+    }
 }
 
-impl Host {
-    fn row(self, address: String) -> HostRow {
-        HostRow {
-            address,
-            name: shown(self.worst.server().name.as_deref().unwrap_or_default().as_bytes()),
-            ports: self.ports.join(", "),
-            severity: self.severity.name(),
-            level: self.level.name(),
-            last: second(self.last),
-            incident: self.worst.id.to_string(),
-            incidents: self.incidents,
-        }
+fn row(host: ExposedHost, (severity, incident, name): (Severity, String, String)) -> HostRow {
+    let ports: Vec<_> = host.ports.iter().map(String::as_str).collect();
+    let dialects: Vec<_> = host.dialects.iter().map(|one| shown(one.as_bytes())).collect();
+    HostRow {
+        name: shown(name.as_bytes()),
+        ports: ports.join(", "),
+        severity: severity.name(),
+        level: host.evidence,
+        dialects: dialects.join(", "),
+        weak: host.weak_points().join(", "),
+        incident,
+        incidents: host.incidents.len(),
+        address: host.host,
+        since: second(host.times.0),
+        last: second(host.times.1),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use sensor_core::{address::Direction, incident::fixtures};
+    use sensor_core::{address::Direction, incident::fixtures, level::EvidenceLevel};
 
     use super::*;
 
     #[test]
     fn hosts_that_answered_strangers_are_listed_once() {
-        let mut hosts = BTreeMap::new();
-        for incident in [fixtures::guessing_succeeded(), fixtures::exposure(), fixtures::leak_accepted()] {
-            note(&mut hosts, incident);
-        }
-        let server = fixtures::guessing_succeeded().server().phrase();
-        assert!(hosts.contains_key(&server), "{:?}", hosts.keys());
-        assert!(!hosts.contains_key("8.8.4.4"), "an external server is no exposed host");
+        let mut hosts = Hosts::default();
         let silent = fixtures::pair(Direction::Inbound, "10.9.9.9", "8.8.8.8", EvidenceLevel::Refused);
-        note(&mut hosts, silent);
-        assert!(!hosts.contains_key("10.9.9.9"));
+        let guessing = fixtures::guessing_succeeded();
+        for incident in [guessing.clone(), fixtures::exposure(), fixtures::leak_accepted(), silent] {
+            hosts.add(&incident);
+        }
+        let rows = hosts.rows();
+        assert_eq!(rows.len(), 1, "neither an external server nor one that refused is exposed");
+        assert_eq!(rows[0].address, guessing.server().phrase());
+        assert_eq!((rows[0].severity, rows[0].incidents), ("critical", 2));
+        assert_eq!(rows[0].incident, guessing.id.to_string());
     }
 }

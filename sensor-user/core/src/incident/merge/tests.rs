@@ -1,7 +1,14 @@
-//! Processes of one incident.
+//! What connections add to an incident: processes, and ports that answered.
+
+use std::time::Duration;
+
+use sensor_common::slot::TCP;
 
 use super::*;
-use crate::incident::fixtures;
+use crate::{
+    incident::{IncidentId, fixtures},
+    rules::fixtures::FlowFixture,
+};
 
 fn numbered(pid: u32, name: &str) -> Arc<Process> {
     let process = Process::clone(&fixtures::smbclient());
@@ -24,4 +31,68 @@ fn each_process_is_listed_once_in_its_order_up_to_a_bound() {
     let listed: Vec<_> = incident.processes().map(|one| one.pid).collect();
     assert_eq!(listed, [1, 1, 2, 3, 4, 5, 6, 7]);
     assert_eq!(incident.process.as_deref().map(|one| one.pid), Some(1), "the first one stays");
+}
+
+/// Merges inbound connections into an incident about which nothing is known.
+fn merged(flows: &[FlowFixture]) -> Incident {
+    let mut incident = Incident::empty(IncidentId(7));
+    for flow in flows {
+        incident.merge(&flow.view(), &mut Link::default());
+    }
+    incident
+}
+
+fn answered(server: &str, port: u16) -> FlowFixture {
+    let flow = FlowFixture::inbound().between("8.8.4.4", server).on(TCP, port);
+    flow.reached(EvidenceLevel::Answered).seen(|view| view.counts.packets = [1, 1])
+}
+
+#[test]
+fn ports_that_answered_are_noted_once_with_their_times() {
+    let silent = FlowFixture::inbound().between("8.8.4.4", "10.0.1.4");
+    let later = answered("10.0.1.2", 445).reached(EvidenceLevel::Connected).seen(|view| {
+        view.last = view.last + Duration::from_secs(60);
+    });
+    let outside = FlowFixture::outbound().reached(EvidenceLevel::Connected);
+    let incident = merged(&[
+        silent,
+        answered("10.0.1.2", 445),
+        later,
+        answered("10.0.1.2", 139),
+        answered("10.0.1.3", 445),
+        outside,
+    ]);
+    let noted: Vec<_> =
+        incident.answering.iter().map(|one| (one.server.to_string(), one.port, one.level)).collect();
+    assert_eq!(
+        noted,
+        [
+            ("10.0.1.2".to_owned(), 445, EvidenceLevel::Connected),
+            ("10.0.1.2".to_owned(), 139, EvidenceLevel::Answered),
+            ("10.0.1.3".to_owned(), 445, EvidenceLevel::Answered),
+        ]
+    );
+    let first = incident.answering[0];
+    assert_eq!(first.last.since(first.first), Duration::from_secs(61));
+    let one_sided = answered("10.0.1.2", 445).seen(|view| view.counts.packets[0] = 0);
+    assert!(merged(&[one_sided]).answering.is_empty(), "no answer was seen");
+}
+
+#[test]
+fn ports_that_answered_have_a_bound() {
+    let flows: Vec<_> = (0..=MAX_ANSWERING)
+        .map(|number| answered(&format!("10.0.{}.{}", number / 250, 1 + number % 250), 445))
+        .collect();
+    let incident = merged(&flows);
+    assert_eq!((incident.answering.len(), incident.more_answering), (MAX_ANSWERING, true));
+    assert!(!merged(&flows[1..]).more_answering);
+}
+
+#[test]
+fn each_word_of_a_server_about_signing_is_kept_once() {
+    let says = |signing| {
+        FlowFixture::inbound().reached(EvidenceLevel::Smb).knowing(|facts| facts.signing = Some(signing))
+    };
+    let incident = merged(&[says(Signing::Enabled), says(Signing::Required), says(Signing::Enabled)]);
+    assert_eq!(incident.signing, ["enabled", "required"]);
 }
