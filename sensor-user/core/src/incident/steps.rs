@@ -317,7 +317,5 @@ fn process(incident: &Incident) -> String {
     }
 }
 
-/// The command that exempts this incident and as little else as possible.
-
 #[cfg(test)]
 mod tests;
