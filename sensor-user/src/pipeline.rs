@@ -12,8 +12,7 @@ use sensor_core::{
     address::FiveTuple,
     event::Event,
     exempt::{Exemptions, Hit},
-    flow::StoredFlow,
-    incident::{Enriched, IncidentId, IncidentTally, Link, Scope, message},
+    incident::{Enriched, IncidentId, IncidentTally, Scope, message},
     level::Severity,
     terms::{Clocks, TermAnswer},
     time::{Moment, Timestamp},
@@ -338,8 +337,10 @@ impl Pipeline {
     fn save(&mut self, batch: &mut Batch, now: Timestamp) {
         self.saved_at = Some(now);
         self.saved_idle = self.is_idle();
-        let belongs = |flow: &StoredFlow<Link>| flow.link().incident.is_some();
-        batch.connections = Some(self.core.connections().filter(belongs).collect());
+        if !self.output.keeps_state() {
+            return;
+        }
+        batch.connections = Some(self.core.connections().collect());
         let hits = self.core.exemptions().hits();
         if *hits != self.saved_hits {
             self.saved_hits.clone_from(hits);

@@ -51,9 +51,9 @@ impl Core {
         StateChanges { incidents: self.book.take_changes(), terms: self.terms.take_changes(now) }
     }
 
-    /// Connections that are open, to go on with them after a restart.
+    /// Connections of incidents, to go on with them after a restart.
     pub fn connections(&self) -> impl Iterator<Item = StoredFlow<Link>> + '_ {
-        self.flows.store()
+        self.flows.store(|link| link.incident.is_some())
     }
 
     /// The step of the wall clock that came to light since this was last asked.

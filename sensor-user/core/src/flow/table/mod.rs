@@ -257,7 +257,7 @@ impl<L: Default + Clone> FlowTable<L> {
     /// Whether none is open.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.flows.values().all(FlowEntry::is_closed)
     }
 
     /// Packets accounted to connections so far.

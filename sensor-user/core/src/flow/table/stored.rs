@@ -37,9 +37,9 @@ impl<L> StoredFlow<L> {
 }
 
 impl<L: Default + Clone> FlowTable<L> {
-    /// Every connection of the table to store, including those that are closed and remembered.
-    pub fn store(&self) -> impl Iterator<Item = StoredFlow<L>> + '_ {
-        self.flows.values().map(|entry| {
+    /// The connections of the table to store whose link `is_wanted`, including those that are closed and remembered.
+    pub fn store(&self, is_wanted: impl Fn(&L) -> bool) -> impl Iterator<Item = StoredFlow<L>> {
+        self.flows.values().filter(move |entry| is_wanted(&entry.link)).map(|entry| {
             let mut flow = entry.flow.clone();
             flow.drop_facts();
             StoredFlow { flow, link: entry.link.clone(), closed: entry.closed }

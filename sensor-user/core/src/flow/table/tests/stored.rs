@@ -7,7 +7,7 @@ use crate::{level::EvidenceLevel, record::Observation};
 
 /// A table that continues another.
 fn restarted(bench: &Bench) -> Bench {
-    let stored: Vec<_> = bench.table.store().collect();
+    let stored: Vec<_> = bench.table.store(|_| true).collect();
     let text = serde_json::to_string(&stored).unwrap();
     let mut next = Bench::new();
     next.table.restore(serde_json::from_str(&text).unwrap());
@@ -66,7 +66,7 @@ fn closed_connection_continues_after_a_restart() {
 
 #[test]
 fn slots_count_from_zero_after_a_reboot() {
-    let stored: Vec<_> = session().table.store().map(StoredFlow::without_slots).collect();
+    let stored: Vec<_> = session().table.store(|_| true).map(StoredFlow::without_slots).collect();
     assert_eq!(*stored[0].link(), 7);
     let mut bench = Bench::new();
     bench.table.restore(stored);
