@@ -269,7 +269,7 @@ impl Pipeline {
     /// Whether a connection waits for a timeout: then time must advance.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.core.counts().incidents_open == 0 && self.core.flows().is_empty()
+        self.core.flows().is_empty() && self.core.counts().incidents_open == 0
     }
 
     /// The numbers.
