@@ -10,8 +10,8 @@ use super::*;
 const WRITE: &str = "SMB_SENSOR_WRITE_GOLDEN";
 
 /// The same incident, with a server that signs if the client wants it.
-fn signing(incident: sensor_core::incident::Incident) -> sensor_core::incident::Incident {
-    sensor_core::incident::Incident { signing: vec!["enabled".into()], ..incident }
+fn signing(incident: Incident) -> Incident {
+    Incident { signing: vec!["enabled".into()], ..incident }
 }
 
 #[test]
