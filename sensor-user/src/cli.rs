@@ -24,6 +24,7 @@ use crate::{
     exposure, fleet,
     init::InitArgs,
     kernel::attach::{IngressChoice, TcChoice},
+    report::{self, ReportArgs},
     status::StatusArgs,
     top::TopArgs,
 };
@@ -138,6 +139,9 @@ pub enum Command {
     /// Write the manual pages into a directory
     #[command(hide = true)]
     Manual(ManualArgs),
+    /// Sum up the incidents of a period: verdicts, exposed hosts, pairs, campaigns, loss; as text, JSON or a page with pictures
+    #[command(after_help = report::EXAMPLES)]
+    Report(ReportArgs),
     /// Show the state of the running agent: interfaces, loss, incidents, outputs
     #[command(after_help = "EXAMPLES\n  \
         Is it well?\n    \

@@ -45,6 +45,7 @@ pub mod plan;
 pub mod record;
 pub mod reload;
 pub mod replay;
+pub mod report;
 pub mod response;
 pub mod rfc3339;
 pub mod runtime;

@@ -19,6 +19,7 @@ mod recording;
 mod records;
 mod replay_table;
 mod replayed;
+pub mod report_state;
 pub mod scenario;
 pub mod status_page;
 mod tmux;

@@ -70,7 +70,7 @@ enum Task {
     LintLinks,
     /// Run the demo and draw its last screen as docs/demo.svg
     Screenshot,
-    /// Draw the status page with prepared incidents, and `smb-sensor top` with a running agent, into docs/images
+    /// Draw the status page and a report with prepared incidents, and `smb-sensor top` with a running agent, into docs/images
     PageScreenshots,
 }
 

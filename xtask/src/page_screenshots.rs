@@ -1,4 +1,4 @@
-//! Takes pictures of the status page, and of `smb-sensor top`, for the documentation.
+//! Takes pictures of the status page, of a report, and of `smb-sensor top`, for the documentation.
 
 use std::{env, fs, process::ExitCode};
 
@@ -15,10 +15,12 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     setup::prepare(&steps, setup::Purpose::Tests)?;
     let page = build_debug(&steps, "sensor-tests", "status-page")?;
     let agent = build_debug(&steps, "sensor-user", "smb-sensor")?;
+    let report = build_debug(&steps, "sensor-tests", "report-picture")?;
     let top = build_debug(&steps, "sensor-tests", "top-picture")?;
     let folder = workspace_root().join(PICTURES);
     fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    for (name, program) in [("Draw the pages", page), ("Draw the terminal", top)] {
+    for (name, program) in [("Draw the pages", page), ("Draw the report", report), ("Draw the terminal", top)]
+    {
         let Some(mut command) = Privilege::detect().command("env") else {
             bail!(
                 "the sensor runs in a network namespace, which needs root, and sudo cannot be used here; run as root"

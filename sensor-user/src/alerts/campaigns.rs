@@ -22,21 +22,28 @@ type Cells = [String; COLUMNS.len()];
 /// Hosts from which on connected incidents are a campaign.
 const MIN_HOSTS: usize = 2;
 
-/// The table, or a line that says that there are none. The worst come first, and of these the latest.
-pub(super) fn table(incidents: &[Incident]) -> String {
+/// The campaigns among these incidents. The worst come first, and of these the latest.
+pub(crate) fn campaigns(incidents: &[Incident]) -> Vec<Campaign> {
     let mut by_campaign: BTreeMap<IncidentId, Vec<&Incident>> = BTreeMap::new();
     for incident in incidents {
         if let Some(campaign) = incident.related.campaign {
             by_campaign.entry(campaign).or_default().push(incident);
         }
     }
-    let mut rows: Vec<_> =
-        by_campaign.into_iter().filter_map(|(id, members)| Row::of(id, &members)).collect();
+    let mut all: Vec<_> =
+        by_campaign.into_iter().filter_map(|(id, members)| Campaign::of(id, &members)).collect();
+    all.sort_by_key(|one| std::cmp::Reverse((one.severity, one.last)));
+    all
+}
+
+/// The table, or a line that says that there are none.
+pub(super) fn table(incidents: &[Incident]) -> String {
+    let rows = campaigns(incidents);
     if rows.is_empty() {
         return "no campaigns\n".to_owned();
     }
-    rows.sort_by_key(|row| std::cmp::Reverse((row.severity, row.last)));
-    let cells: Vec<_> = [COLUMNS.map(str::to_owned)].into_iter().chain(rows.iter().map(Row::cells)).collect();
+    let cells: Vec<_> =
+        [COLUMNS.map(str::to_owned)].into_iter().chain(rows.iter().map(Campaign::cells)).collect();
     let widths: Vec<_> =
         (0..COLUMNS.len()).map(|at| cells.iter().map(|line| line[at].width()).max().unwrap_or(0)).collect();
     let line = |line: &Cells| {
@@ -47,17 +54,25 @@ pub(super) fn table(incidents: &[Incident]) -> String {
     cells.iter().map(line).collect()
 }
 
-struct Row {
-    severity: Severity,
-    last: Timestamp,
-    incidents: usize,
-    internal: usize,
-    external: String,
-    worst: String,
-    id: IncidentId,
+/// Incidents that have something in common.
+pub(crate) struct Campaign {
+    /// That of the worst one.
+    pub(crate) severity: Severity,
+    /// Last packet.
+    pub(crate) last: Timestamp,
+    /// Number of incidents.
+    pub(crate) incidents: usize,
+    /// Number of internal hosts.
+    pub(crate) internal: usize,
+    /// External host, or how many there are.
+    pub(crate) external: String,
+    /// What happened in the worst one.
+    pub(crate) worst: String,
+    /// Identifier of the first one.
+    pub(crate) id: IncidentId,
 }
 
-impl Row {
+impl Campaign {
     fn cells(&self) -> Cells {
         [
             self.severity.name().to_owned(),

@@ -176,7 +176,7 @@ impl Layout {
 }
 
 /// The text, at most `width` columns of it.
-fn cut(text: &str, width: usize) -> String {
+pub(crate) fn cut(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }

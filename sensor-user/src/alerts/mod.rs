@@ -21,8 +21,9 @@ use tracing::warn;
 
 pub(crate) use self::arguments::when;
 pub use self::arguments::{AlertsArgs, EXAMPLES};
+pub(crate) use self::campaigns::{Campaign, campaigns};
 use self::elsewhere::Elsewhere;
-pub(crate) use self::list::{COLUMNS, Line};
+pub(crate) use self::list::{COLUMNS, Line, cut};
 use crate::{
     response::{Judgement, Verdict},
     state, stdout,

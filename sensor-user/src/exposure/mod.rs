@@ -12,6 +12,7 @@ use tracing::warn;
 
 pub use self::arguments::{EXAMPLES, ExposureArgs};
 pub(crate) use self::host::{ExposedHost, Exposures};
+pub(crate) use self::text::table;
 use crate::{
     state, stdout,
     storage::{IncidentQuery, Reader},
@@ -30,7 +31,7 @@ pub fn run(args: &ExposureArgs) -> Result<ExitCode> {
             }
             return Ok(());
         }
-        write!(out, "{}", if args.csv { text::csv(&hosts) } else { text::table(&hosts) })
+        write!(out, "{}", if args.csv { text::csv(&hosts) } else { table(&hosts) })
     })?;
     Ok(ExitCode::SUCCESS)
 }

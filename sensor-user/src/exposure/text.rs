@@ -27,7 +27,7 @@ fn cells(host: &ExposedHost) -> [String; 10] {
 }
 
 /// A table with a header, or a sentence if there is no host.
-pub(super) fn table(hosts: &[ExposedHost]) -> String {
+pub(crate) fn table(hosts: &[ExposedHost]) -> String {
     if hosts.is_empty() {
         return "no internal host was seen to answer the Internet\n".to_owned();
     }

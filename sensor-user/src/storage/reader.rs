@@ -62,6 +62,9 @@ impl Reader {
         if let Some(incident) = &query.incident {
             and("incident = ?", Value::Text(incident.clone()));
         }
+        if query.of_none {
+            and("incident IS NULL AND ?", Value::Integer(1));
+        }
         if let Some(since) = query.since {
             and("at >= ?", Value::Integer(since));
         }
@@ -260,6 +263,18 @@ impl Reader {
             let rows =
                 statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())))?;
             rows.collect()
+        })
+    }
+
+    /// When the oldest document was written.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub fn oldest(&self) -> Result<Option<i64>, StorageError> {
+        self.run(|connection| {
+            connection
+                .query_row("SELECT at FROM documents ORDER BY sequence LIMIT 1", [], |row| row.get(0))
+                .optional()
         })
     }
 

@@ -40,7 +40,7 @@ impl Covered {
         }
     }
 
-    /// The command that adds an exemption for it, with a reason in the quotes of a shell.
+    /// The command that exempts it and as little else as possible. The reason is in the quotes of a shell.
     #[must_use]
     pub fn command(&self, reason: &str) -> String {
         let services = Some(self.services.join(",")).filter(|services| !services.is_empty());

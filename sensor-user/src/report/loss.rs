@@ -1,0 +1,174 @@
+//! What the sensor did not see or did not keep.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use sensor_core::{incident::Incident, level::EvidenceLevel, rules::sentence::counted};
+use serde::{Deserialize, Serialize};
+
+use crate::storage::{DocumentKind, DocumentQuery, Reader};
+
+/// What was lost or left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Loss {
+    /// Incidents that the quota counted and did not open, by rule.
+    pub(crate) held_back: BTreeMap<String, u64>,
+    /// Incidents during which the ring to the agent lost records.
+    pub(crate) lost_records: u64,
+    /// Incidents whose beginning was not seen.
+    pub(crate) joined_late: u64,
+    /// Incidents of which packets of one direction alone were seen.
+    pub(crate) one_sided: u64,
+    /// Incidents in which SMB was spoken and not every message was read.
+    pub(crate) incomplete: u64,
+    /// Incidents that do not name all hosts that answered.
+    pub(crate) unnamed_hosts: u64,
+    /// Incidents that another version of this program wrote, and that are in no other number.
+    pub(crate) unreadable: u64,
+}
+
+impl Loss {
+    pub(super) fn of(incidents: &[Incident], unreadable: u64, held_back: BTreeMap<String, u64>) -> Self {
+        let count = |is_so: fn(&Incident) -> bool| incidents.iter().filter(|one| is_so(one)).count() as u64;
+        Self {
+            held_back,
+            lost_records: count(|one| one.lost_records > 0),
+            joined_late: count(|one| one.joined_late),
+            one_sided: count(|one| one.one_sided),
+            incomplete: count(|one| !one.complete && one.level >= EvidenceLevel::Smb),
+            unnamed_hosts: count(|one| one.more_answering),
+            unreadable,
+        }
+    }
+
+    /// The numbers that are not zero, in words.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let held_back = self.held_back.iter();
+        let held_back = held_back
+            .map(|(rule, count)| (*count, format!("of {rule} over the quota, which were not opened")));
+        let numbers = [
+            (self.lost_records, "with records that the ring to the agent lost"),
+            (self.joined_late, "without their beginning, which was not seen"),
+            (self.one_sided, "with packets of one direction alone"),
+            (self.incomplete, "with SMB messages that were not read"),
+            (self.unnamed_hosts, "with more hosts that answered than are named"),
+            (self.unreadable, "of another version of smb-sensor, which are not in this report"),
+        ];
+        let numbers = numbers.into_iter().map(|(count, words)| (count, words.to_owned()));
+        let all = held_back.chain(numbers).filter(|(count, _)| *count > 0);
+        all.map(|(count, words)| format!("{} {words}", counted(count, "incident"))).collect()
+    }
+}
+
+/// The part of a summary of the quota that is of interest. There is no row of it but its document.
+#[derive(Deserialize)]
+struct Summary {
+    rule: Rule,
+    smb_sensor: Own,
+}
+
+#[derive(Deserialize)]
+struct Rule {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Own {
+    quota: Quota,
+}
+
+#[derive(Deserialize)]
+struct Quota {
+    held_back: u64,
+    since: String,
+}
+
+/// Incidents that the quota held back, by rule, as summaries of this period say.
+///
+/// # Errors
+/// If the store cannot be read.
+pub(super) fn held_back(reader: &Reader, since: i64, until: i64) -> Result<BTreeMap<String, u64>> {
+    let query = DocumentQuery {
+        kind: Some(DocumentKind::Incident),
+        of_none: true,
+        since: Some(since),
+        until: Some(until),
+        ..DocumentQuery::default()
+    };
+    // Two summaries are about the same window: one when the quota is reached, and one with the final count.
+    let mut windows: BTreeMap<(String, String), u64> = BTreeMap::new();
+    reader.documents(&query, |document| {
+        if let Ok(Summary { rule, smb_sensor: Own { quota } }) = serde_json::from_str(&document.body) {
+            let count = windows.entry((rule.id, quota.since)).or_default();
+            *count = quota.held_back.max(*count);
+        }
+        true
+    })?;
+    let mut by_rule = BTreeMap::new();
+    for ((rule, _), count) in windows {
+        *by_rule.entry(rule).or_default() += count;
+    }
+    by_rule.retain(|_, count| *count > 0);
+    Ok(by_rule)
+}
+
+#[cfg(test)]
+mod tests {
+    use sensor_core::{
+        event::Event,
+        incident::{QuotaSummary, fixtures},
+        rules,
+        time::Timestamp,
+    };
+
+    use super::*;
+    use crate::{
+        ecs, output,
+        storage::{Bounds, RowBatch, Writer, commit_alone},
+    };
+
+    #[test]
+    fn counts_incidents_by_what_was_missed() {
+        let late = Incident { joined_late: true, ..fixtures::leak_accepted() };
+        let lost = Incident { lost_records: 7, complete: false, ..fixtures::leak_accepted() };
+        let silent =
+            Incident { complete: false, level: EvidenceLevel::Answered, ..fixtures::leak_accepted() };
+        let loss = Loss::of(&[late, lost, silent], 2, [("a-rule".to_owned(), 41)].into());
+        assert_eq!(
+            (loss.joined_late, loss.lost_records, loss.incomplete, loss.one_sided, loss.unreadable),
+            (1, 1, 1, 0, 2)
+        );
+        let lines = loss.lines();
+        assert_eq!(lines[0], "41 incidents of a-rule over the quota, which were not opened");
+        assert_eq!(lines.len(), 5, "{lines:?}");
+    }
+
+    #[test]
+    fn summaries_of_one_window_count_once() {
+        let directory = tempfile::tempdir().unwrap();
+        drop(Writer::open(directory.path(), Bounds::default(), 0).unwrap());
+        let summary = |minutes: i64, sequence, held_back| {
+            let since = fixtures::after(minutes * 60_000);
+            Event::Quota(QuotaSummary {
+                rule: &rules::smb_to_internet::META,
+                since,
+                until: since,
+                at: since,
+                sequence,
+                opened: 100,
+                held_back,
+                is_final: sequence == 2,
+                sources: vec![],
+            })
+        };
+        let events = [summary(0, 1, 1), summary(0, 2, 41), summary(10, 1, 1), summary(10, 2, 2)];
+        let documents = output::documents(&events, &ecs::Sensor::default());
+        commit_alone(directory.path(), &RowBatch { documents, ..RowBatch::default() }).unwrap();
+        let reader = Reader::open(directory.path()).unwrap();
+        let from = |since: Timestamp| held_back(&reader, since.unix_nanos(), i64::MAX).unwrap();
+        let rule = rules::smb_to_internet::META.id.to_owned();
+        assert_eq!(from(fixtures::START), [(rule.clone(), 43)].into());
+        assert_eq!(from(fixtures::after(60_000)), [(rule, 2)].into());
+        assert_eq!(from(fixtures::after(3_600_000)), BTreeMap::new());
+    }
+}
