@@ -11,7 +11,10 @@ use sensor_tests::{Agent, EvidenceLevel, Tmux, reaches, smb_session};
 const SIZE: (u16, u16) = (120, 28);
 
 /// Time for the terminal to show everything.
-const SHOWN: Duration = Duration::from_secs(20);
+const SHOWN: Duration = Duration::from_secs(60);
+
+/// Parts of columns of the chart, at least.
+const BARS: usize = 12;
 
 fn main() -> Result<()> {
     let folder = PathBuf::from(std::env::args_os().nth(1).context("name a folder for the picture")?);
@@ -27,9 +30,17 @@ fn main() -> Result<()> {
     let command = format!("{} top --state-dir {}", Agent::program()?.display(), state.display());
     let window = Tmux::run(scratch.path(), SIZE, &command)?;
     let parts = ["seen ", "8.8.4.4", "2001:4860:", "output  "];
-    let is_whole = |text: &String| parts.iter().all(|part| text.contains(part));
-    poll(SHOWN, || window.shows(false).ok().filter(is_whole))
-        .with_context(|| format!("the terminal shows {:?}", window.shows(false)))?;
+    let is_bar = |character: &char| ('▁'..='█').contains(character);
+    let is_whole = |text: &String| {
+        let bars = text.chars().filter(is_bar).count();
+        bars >= BARS && parts.iter().all(|part| text.contains(part))
+    };
+    // Traffic while it is watched, so that there are rates.
+    poll(SHOWN, || {
+        smb_session(border.client(), address::SERVER_V4).ok()?;
+        window.shows(false).ok().filter(is_whole)
+    })
+    .with_context(|| format!("the terminal shows {:?}", window.shows(false)))?;
     let svg = Term::new().render_svg(&window.shows(true)?);
     let path = folder.join("top.svg");
     fs::write(&path, svg).with_context(|| format!("write {}", path.display()))
