@@ -26,7 +26,7 @@ impl Sensor {
     pub(super) fn answer(&mut self, asked: Asked) -> Result<()> {
         let now = self.enforcement_now()?;
         // Requests about enforcement are answered with its state, all others with the requested data.
-        let answer = match &asked.request {
+        let answer = match &*asked.request {
             Request::EnforcementStatus => None,
             Request::EnforcementOff => self.enforce(Enforcement::Off, now).map(|()| None)?,
             Request::EnforcementOn { seconds } => match permitted(self.config.profile) {
