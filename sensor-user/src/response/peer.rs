@@ -38,7 +38,7 @@ impl fmt::Display for Peer {
         match self {
             Self::User { uid, name: Some(name) } => write!(f, "{name} (uid {uid})"),
             Self::User { uid, name: None } => write!(f, "uid {uid}"),
-            Self::Page { name } => write!(f, "{} (by the page)", name.escape_debug()),
+            Self::Page { name } => write!(f, "{} (status page)", name.escape_debug()),
             Self::Agent => f.write_str("the agent"),
         }
     }

@@ -85,7 +85,7 @@ fn host_is_blocked_and_unblocked_by_forms_of_this_page_alone() {
     assert!(!passes());
 
     let list = wait_for(gateway, "/blocks", PATIENCE, |page| page.body.contains("8.8.4.4")).unwrap().body;
-    assert!(list.contains("Ada (by the page)") && list.contains("a &#60;leak&#62;"), "{list}");
+    assert!(list.contains("Ada (status page)") && list.contains("a &#60;leak&#62;"), "{list}");
     let end = [("token", token(&list, "/blocks/end")), ("target", "8.8.4.4"), ("who", "Eve")];
     let refused = post(gateway, "/blocks/end", "null", &end);
     assert!(refused.ends_with("status 403"), "{refused}");
