@@ -15,18 +15,20 @@ use sensor_core::{
     incident::{Incident, IncidentId, IncidentTally, fixtures},
     level::Severity,
     rules,
-    time::Timestamp,
+    time::{Moment, Timestamp},
 };
 use sensor_lab::{Namespace, Scratch, scratch_dir};
 use sensor_user::{
     config::{Config, HttpOptions},
-    http::{ExemptionState, Http, InterfaceState, ReloadState, RingState, Snapshot},
+    enforcement::Now,
+    http::{BlockState, ExemptionState, Http, InterfaceState, ReloadState, RingState, Snapshot},
     kernel::counters::CounterValues,
     latency::{Latency, Stages},
+    response::{Block, Peer, Target},
     runtime::Supervisor,
     sinks::{OutputOptions, OutputStatus},
     state,
-    statistics::{OutputCounts, Statistics},
+    statistics::{ExecCounts, OutputCounts, Statistics},
     storage::{Bounds, DocumentKind, Handle, NewDocument, Opened, RowBatch, Writer},
 };
 
@@ -76,6 +78,7 @@ impl StatusPage {
             page: true,
             exempt_form: forms,
             verdict_form: forms,
+            block_form: forms,
         };
         let http = listen(namespace, &options, state.path(), &handle, &supervisor)?;
         http.publish(snapshot.clone());
@@ -250,7 +253,8 @@ fn snapshot(incidents: &[Incident]) -> Snapshot {
         programs: vec![],
         slots: (1_204, 16_384),
         ring: RingState { size: 4 << 20, peak: 81_920 },
-        exec: sensor_user::statistics::ExecCounts::default(),
+        blocks: vec![block(at)],
+        exec: ExecCounts::default(),
         exemptions: vec![ExemptionState {
             id: "nightly-copy".to_owned(),
             in_force: true,
@@ -266,4 +270,13 @@ fn snapshot(incidents: &[Incident]) -> Snapshot {
         threat_prefixes: 0,
         reloads: ReloadState::at_start(at - Duration::from_secs(3 * 86_400)),
     }
+}
+
+/// A pair that is blocked.
+fn block(at: Timestamp) -> BlockState {
+    let since = Now { moment: Moment { at, ticks: 0 }, since_boot: Duration::ZERO };
+    let pair = [[10, 0, 0, 31], [8, 8, 4, 4]].map(std::net::IpAddr::from);
+    let (target, by) = (Target::between(pair[0], pair[1]), Peer::Page { name: "Ada <admin>".to_owned() });
+    let block = Block::new(target, Duration::from_secs(3_600), "files leave".to_owned(), by, since);
+    BlockState { block, packets: 1_432 }
 }

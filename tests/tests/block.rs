@@ -29,7 +29,7 @@ fn command(state_dir: &Path, request: &Request) -> String {
 
 #[expect(clippy::unwrap_used, reason = "the targets are written here")]
 fn block(target: &str, seconds: u64) -> Request {
-    Request::Block { target: target.parse().unwrap(), seconds, reason: "a test".into() }
+    Request::Block { target: target.parse().unwrap(), seconds, reason: "a test".into(), who: None }
 }
 
 fn pair() -> String {
@@ -95,7 +95,7 @@ fn critical_incident_cuts_the_transfer_off_and_a_dry_run_does_not() {
                 assert!(length < SENT as u64 / 2, "{length} bytes arrived");
                 assert!(stood - noticed < Duration::from_secs(2), "{:?}", stood - noticed);
                 assert!(!list.contains(": 0 packets"), "{list}");
-                command(state.path(), &Request::Unblock { target: pair().parse().unwrap() });
+                command(state.path(), &Request::Unblock { target: pair().parse().unwrap(), who: None });
                 let ended = agent.wait_for(action("block-ended")).unwrap();
                 assert!(number(&ended, "/smb_sensor/response/packets") > 0, "{ended:#}");
                 assert_eq!(text(&ended, "/user/id"), nix::unistd::geteuid().to_string());
@@ -142,7 +142,7 @@ fn block_survives_a_restart_and_ends_with_a_killed_agent() {
     let agent = start();
     let list = command(state.path(), &Request::Blocks);
     assert!(list.contains(&pair()), "{list}");
-    command(state.path(), &Request::Unblock { target: pair().parse().unwrap() });
+    command(state.path(), &Request::Unblock { target: pair().parse().unwrap(), who: None });
     assert!(passes());
     agent.stop().unwrap();
 }

@@ -10,18 +10,23 @@ use crate::{
     control::{Asked, Request},
     enforcement::{Enforcement, permitted},
     explain::explain,
-    response::{Judge, Judgement},
+    response::{Judge, Judgement, Peer},
 };
 
 /// Time that the store is given for what somebody is about to read.
 const SAVE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Who asks: the process at the other end, or somebody for whom the page of this agent does.
+fn by(asked: &Asked, who: Option<&String>) -> Peer {
+    who.map_or_else(|| asked.by.clone(), |name| Peer::Page { name: name.clone() })
+}
 
 impl Sensor {
     /// Answers a request over the control socket.
     pub(super) fn answer(&mut self, asked: Asked) -> Result<()> {
         let now = self.enforcement_now()?;
         // Requests about enforcement are answered with its state, all others with the requested data.
-        let answer = match &asked.request {
+        let answer = match &*asked.request {
             Request::EnforcementStatus => None,
             Request::EnforcementOff => self.enforce(Enforcement::Off, now).map(|()| None)?,
             Request::EnforcementOn { seconds } => match permitted(self.config.profile) {
@@ -39,11 +44,11 @@ impl Sensor {
                 let status = self.status()?;
                 Some(serde_json::to_string(&status).map_err(|error| error.to_string()))
             }
-            Request::Block { target, seconds, reason } => {
-                let block = asked_block(*target, *seconds, reason.clone(), asked.by.clone(), now);
+            Request::Block { target, seconds, reason, who } => {
+                let block = asked_block(*target, *seconds, reason.clone(), by(&asked, who.as_ref()), now);
                 Some(self.block(block, now))
             }
-            Request::Unblock { target } => Some(self.unblock(*target, asked.by.clone(), now)),
+            Request::Unblock { target, who } => Some(self.unblock(*target, by(&asked, who.as_ref()), now)),
             Request::Blocks => Some(Ok(self.block_lines())),
             Request::Verdict { incident, verdict, note, who } => {
                 let by = who.clone().map_or_else(|| Judge::Peer(asked.by.clone()), Judge::OnPage);

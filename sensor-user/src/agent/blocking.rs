@@ -141,7 +141,7 @@ impl Sensor {
         self.put_prefixes(&config, now.moment).map(|_| ()).map_err(|error| error.to_string())
     }
 
-    fn packets(&self, block: &Block) -> u64 {
+    pub(super) fn packets(&self, block: &Block) -> u64 {
         block.packets_before + self.kernel.blocks.packets(block.number()).unwrap_or_default()
     }
 

@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result};
 use super::{Sensor, executing::Exec};
 use crate::{
     enforcement::Enforcement,
-    http::{ExemptionState, InterfaceState, RingState, Snapshot},
+    http::{BlockState, ExemptionState, InterfaceState, RingState, Snapshot},
+    response::Block,
 };
 
 impl Sensor {
@@ -49,8 +50,14 @@ impl Sensor {
             threat_prefixes: self.config.threats.len(),
             reloads: self.reloads,
             exemptions: self.exemption_states(at),
+            blocks: self.block_states(),
             exec: self.exec.as_ref().map(Exec::counts).unwrap_or_default(),
         })
+    }
+
+    fn block_states(&self) -> Vec<BlockState> {
+        let state = |block: &Block| BlockState { block: block.clone(), packets: self.packets(block) };
+        self.blocks.all().iter().map(state).collect()
     }
 
     fn exemption_states(&mut self, at: sensor_core::time::Timestamp) -> Vec<ExemptionState> {

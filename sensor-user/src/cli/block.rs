@@ -8,7 +8,7 @@ use crate::{
     arguments::directory,
     config::{DEFAULT_STATE_DIR, reason},
     control::Request,
-    response::Target,
+    response::{Target, duration},
 };
 
 /// The text behind the flags of `block`.
@@ -22,9 +22,6 @@ pub(super) const EXAMPLES: &str = "EXAMPLES\n  \
     Only traffic across the border is dropped, in both directions, that of established connections too. Exempt traffic passes, and \
     what response.never_block lists is not blocked. A block survives a restart of the agent. If the agent hangs or is killed, \
     everything passes after at most ten seconds.";
-
-/// Longest time of a block: 30 days.
-const LONGEST: u64 = 30 * 86_400;
 
 /// Flags of `block`.
 #[derive(Debug, Args)]
@@ -63,7 +60,7 @@ impl BlockArgs {
     pub fn request(&self) -> Request {
         match (self.target, self.time, &self.reason) {
             (Some(target), Some(time), Some(reason)) => {
-                Request::Block { target, seconds: time.as_secs(), reason: reason.clone() }
+                Request::Block { target, seconds: time.as_secs(), reason: reason.clone(), who: None }
             }
             _ => Request::Blocks,
         }
@@ -74,37 +71,6 @@ impl UnblockArgs {
     /// The request to the agent.
     #[must_use]
     pub const fn request(&self) -> Request {
-        Request::Unblock { target: self.target }
-    }
-}
-
-/// Reads `30s`, `90m`, `12h` or `7d`.
-///
-/// # Errors
-/// The expected form.
-fn duration(text: &str) -> Result<Duration, String> {
-    let seconds =
-        [("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400)].into_iter().find_map(|(unit, seconds)| {
-            u64::from(text.strip_suffix(unit)?.parse::<u32>().ok()?).checked_mul(seconds)
-        });
-    match seconds {
-        Some(seconds @ 1..=LONGEST) => Ok(Duration::from_secs(seconds)),
-        Some(_) => Err(format!("{text} is no time for a block: from 1s to 30d")),
-        None => Err(format!("{text:?} is not a time; write it like 30s, 90m, 12h or 7d")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn time_of_a_block_is_bounded() {
-        assert_eq!(duration("90m"), Ok(Duration::from_secs(5_400)));
-        for (text, words) in
-            [("0s", "from 1s to 30d"), ("31d", "from 1s to 30d"), ("1", "30s, 90m"), ("-1h", "90m")]
-        {
-            assert!(duration(text).unwrap_err().contains(words), "{text}");
-        }
+        Request::Unblock { target: self.target, who: None }
     }
 }

@@ -12,7 +12,7 @@ pub(super) fn read(reader: &mut Reader, table: &mut TableHelper<'_>, folder: &Pa
     let mut options = None;
     reader.section(table, "http", |reader, table| {
         let (mut listen, mut token, mut page) = (None, None, true);
-        let (mut exempt_form, mut verdict_form) = (false, false);
+        let (mut exempt_form, mut verdict_form, mut block_form) = (false, false, false);
         let place = table.table.get("listen").map(|value| value.span);
         let token_place = table.table.get("token_file").map(|value| value.span);
         reader.value(table, "listen", &mut listen, |text: String| address(&text).map(Some));
@@ -22,6 +22,7 @@ pub(super) fn read(reader: &mut Reader, table: &mut TableHelper<'_>, folder: &Pa
         reader.value(table, "page", &mut page, Ok);
         reader.value(table, "exempt_form", &mut exempt_form, Ok);
         reader.value(table, "verdict_form", &mut verdict_form, Ok);
+        reader.value(table, "block_form", &mut block_form, Ok);
         let tls_place = TLS_KEYS.iter().find_map(|key| table.table.get(*key)).map(|value| value.span);
         let tls = tls(reader, table, (tls_place, folder));
         let (Some(listen), Some(place)) = (listen, place) else {
@@ -40,7 +41,7 @@ pub(super) fn read(reader: &mut Reader, table: &mut TableHelper<'_>, folder: &Pa
                 ),
             );
         }
-        options = Some(HttpOptions { listen, token, tls, page, exempt_form, verdict_form });
+        options = Some(HttpOptions { listen, token, tls, page, exempt_form, verdict_form, block_form });
     });
     options
 }
@@ -98,6 +99,7 @@ mod tests {
         for listen in ["127.0.0.1:9645", "[::1]:9645", "[::ffff:127.0.0.1]:9645"] {
             let options = parse(&format!("listen = \"{listen}\"\n")).unwrap().http.unwrap();
             assert_eq!((options.listen, options.token, options.page), (listen.parse().unwrap(), None, true));
+            assert!(!options.exempt_form && !options.block_form, "the page changes nothing by default");
         }
         let keys = "listen = \"192.0.2.1:9645\"\ntoken_file = \"token\"\npage = false\n";
         let options = parse(keys).unwrap().http.unwrap();

@@ -36,6 +36,8 @@ pub struct HttpOptions {
     pub exempt_form: bool,
     /// Whether verdicts can be given on the page.
     pub verdict_form: bool,
+    /// Whether hosts can be blocked on the page.
+    pub block_form: bool,
 }
 
 /// Options of TLS of the HTTP listener. All files are in PEM form.

@@ -48,11 +48,17 @@ pub enum Request {
         seconds: u64,
         /// Why.
         reason: String,
+        /// Who asks, if the page does it for somebody.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        who: Option<String>,
     },
     /// End a block.
     Unblock {
         /// What.
         target: Target,
+        /// Who asks, if the page does it for somebody.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        who: Option<String>,
     },
     /// List the blocks.
     Blocks,

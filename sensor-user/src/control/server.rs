@@ -39,7 +39,7 @@ const MAX_CONNECTIONS: usize = 64;
 #[derive(Debug)]
 pub struct Asked {
     /// The request.
-    pub request: Request,
+    pub request: Box<Request>,
     /// Who asks.
     pub by: Peer,
     answer: oneshot::Sender<Answer>,
@@ -164,7 +164,7 @@ impl Server {
     async fn of_agent(&self, request: Request, by: Peer) -> Answer {
         let Ok(_turn) = self.commands.acquire().await else { return refused(ENDING) };
         let (answer, answered) = oneshot::channel();
-        match self.agent.send(Asked { request, by, answer }).await {
+        match self.agent.send(Asked { request: Box::new(request), by, answer }).await {
             Ok(()) => answered.await.unwrap_or_else(|_| refused(ENDING)),
             Err(_) => refused(ENDING),
         }

@@ -105,6 +105,7 @@ pub(super) fn document(entry: &Entry, sensor: &Sensor) -> ResponseDocument {
             Peer::User { uid, name } => {
                 Some(User { id: Some(uid.to_string()), name: name.clone(), domain: None })
             }
+            Peer::Page { name } => Some(User { id: None, name: Some(name.clone()), domain: None }),
             Peer::Agent => None,
         },
         observer: Observer::of(sensor, None),

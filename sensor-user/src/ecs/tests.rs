@@ -47,7 +47,7 @@ fn quota_summary(is_final: bool) -> QuotaSummary {
 }
 
 /// A block that began, ended by command, or was over.
-fn responses() -> [Entry; 3] {
+fn responses() -> [Entry; 4] {
     let entry = |action, target: &str, by, packets, incident: Option<&str>| Entry {
         at: fixtures::after(60_000),
         action,
@@ -65,6 +65,7 @@ fn responses() -> [Entry; 3] {
         entry(EntryAction::Blocked, "10.0.0.31,8.8.4.4", root.clone(), 0, None),
         entry(EntryAction::Unblocked, "8.8.4.0/24", root, 41, None),
         entry(EntryAction::BlockExpired, "10.0.0.31,8.8.4.4", Peer::Agent, 7, Some("7f3a0c1d2e4b5a69")),
+        entry(EntryAction::Blocked, "8.8.4.4", Peer::Page { name: "Ada".into() }, 0, None),
     ]
 }
 

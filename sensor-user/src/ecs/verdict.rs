@@ -127,7 +127,9 @@ fn user(judge: &Judge) -> Option<User> {
         Judge::Peer(Peer::User { uid, name }) => {
             Some(User { id: Some(uid.to_string()), name: name.clone(), domain: None })
         }
-        Judge::OnPage(name) => Some(User { id: None, name: Some(name.clone()), domain: None }),
+        Judge::OnPage(name) | Judge::Peer(Peer::Page { name }) => {
+            Some(User { id: None, name: Some(name.clone()), domain: None })
+        }
         Judge::Peer(Peer::Agent) => None,
     }
 }

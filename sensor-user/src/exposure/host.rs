@@ -85,9 +85,8 @@ pub(crate) fn answering(incident: &Incident) -> Vec<AnsweringPort> {
     if incident.direction != Direction::Inbound || incident.level < EvidenceLevel::Answered {
         return vec![];
     }
-    // An older version did not note which ports answered, and its sweeps do not say which hosts.
+    // An older version did not note which ports answered. Its sweeps are about many hosts, and do not say which did.
     if incident.answering.is_empty()
-        && incident.scope != Scope::Client
         && let Some(server) = incident.internal.only_address()
     {
         let all = incident.ports.iter().map(|(transport, port, _)| AnsweringPort {

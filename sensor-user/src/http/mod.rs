@@ -32,7 +32,7 @@ use thiserror::Error;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tracing::info;
 
-pub use self::snapshot::{ExemptionState, InterfaceState, ReloadState, RingState, Snapshot};
+pub use self::snapshot::{BlockState, ExemptionState, InterfaceState, ReloadState, RingState, Snapshot};
 use self::{access::Access, forms::Forms, health::StoreWatch, metrics::Format};
 use crate::{
     config::{Config, ConfigError, HttpOptions},
@@ -138,6 +138,8 @@ struct Source {
     exempt_forms: Option<Arc<Forms>>,
     /// The same for forms of verdicts.
     verdict_forms: Option<Arc<Forms>>,
+    /// The same for forms that block and unblock.
+    block_forms: Option<Arc<Forms>>,
     load: LoadConfig,
     fleets: watch::Receiver<Fleets>,
     /// Starts threads that read the stream of a fleet.
@@ -180,7 +182,8 @@ impl Http {
             state_dir: state_dir.into(),
             reads: Arc::new(Semaphore::new(READERS)),
             exempt_forms: options.exempt_form.then(|| Arc::clone(&forms)),
-            verdict_forms: options.verdict_form.then_some(forms),
+            verdict_forms: options.verdict_form.then(|| Arc::clone(&forms)),
+            block_forms: options.block_form.then_some(forms),
             load,
             fleets: shown,
             spawner: supervisor.spawner(),
@@ -318,6 +321,7 @@ mod tests {
             page: true,
             exempt_form: false,
             verdict_form: false,
+            block_form: false,
         };
         assert!(probe(&options).unwrap().ends_with("is in use"));
         drop(taken);

@@ -7,6 +7,7 @@ use sensor_core::{incident::IncidentTally, time::Timestamp};
 use crate::{
     kernel::program_runs::ProgramRuns,
     latency::Stages,
+    response::Block,
     sinks::OutputStatus,
     statistics::{ExecCounts, Statistics},
 };
@@ -42,6 +43,8 @@ pub struct Snapshot {
     pub exec: ExecCounts,
     /// Exemptions.
     pub exemptions: Vec<ExemptionState>,
+    /// Blocks in force.
+    pub blocks: Vec<BlockState>,
     /// Whether the agent drops packets now.
     pub enforces: bool,
     /// Enforcement, in words.
@@ -89,6 +92,15 @@ pub struct ExemptionState {
     pub packets: u64,
     /// Its last hit.
     pub last: Option<Timestamp>,
+}
+
+/// A block in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockState {
+    /// The block.
+    pub block: Block,
+    /// Packets that it dropped or, in a dry run, would have dropped.
+    pub packets: u64,
 }
 
 /// How often the configuration was read again, and what became of it.

@@ -4,13 +4,14 @@
 //! nothing about evidence.
 
 mod blocks;
+mod duration;
 mod entry;
 pub mod exec;
 mod peer;
 mod target;
 pub mod verdict;
 
-pub(crate) use self::blocks::line;
+pub(crate) use self::{blocks::line, duration::duration};
 pub use self::{
     blocks::{Block, Blocks, Refusal, StoredBlocks},
     entry::{Entry, EntryAction},

@@ -15,6 +15,11 @@ pub enum Peer {
         /// The name of that user, if it has one here.
         name: Option<String>,
     },
+    /// Somebody who sent a form of the page, by the name that was typed there.
+    Page {
+        /// That name.
+        name: String,
+    },
     /// The agent itself, as configured.
     Agent,
 }
@@ -33,6 +38,7 @@ impl fmt::Display for Peer {
         match self {
             Self::User { uid, name: Some(name) } => write!(f, "{name} (uid {uid})"),
             Self::User { uid, name: None } => write!(f, "uid {uid}"),
+            Self::Page { name } => write!(f, "{} (status page)", name.escape_debug()),
             Self::Agent => f.write_str("the agent"),
         }
     }

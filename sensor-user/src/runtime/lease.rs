@@ -87,7 +87,7 @@ impl Lease {
             stop: AtomicBool::new(false),
         });
         let renewed = Arc::clone(&shared);
-        let thread = supervisor.spawn_with("lease", Some(privileges::for_maps()), move || {
+        let thread = supervisor.spawn_with("lease", &[privileges::for_maps()], move || {
             renewed.run();
             Ok::<_, Infallible>(())
         })?;

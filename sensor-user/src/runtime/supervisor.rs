@@ -59,22 +59,23 @@ impl Supervisor {
         name: &str,
         work: impl FnOnce() -> Result<(), E> + Send + 'static,
     ) -> std::io::Result<JoinHandle<()>> {
-        self.spawn_with(name, None, work)
+        self.spawn_with(name, &[], work)
     }
 
-    /// The same with this capability.
+    /// The same with these capabilities.
     ///
     /// # Errors
     /// If no thread can be started.
     pub fn spawn_with<E: std::fmt::Display>(
         &self,
         name: &str,
-        needed: Option<Capability>,
+        needed: &[Capability],
         work: impl FnOnce() -> Result<(), E> + Send + 'static,
     ) -> std::io::Result<JoinHandle<()>> {
         let (reporter, named) = (Reporter(self.sender.clone()), name.to_owned());
+        let needed = needed.to_vec();
         thread::Builder::new().name(name.to_owned()).spawn(move || {
-            confine(&named, needed);
+            confine(&named, &needed);
             match caught(work) {
                 Ok(Ok(())) => reporter.report(named, "it ended".to_owned()),
                 Ok(Err(error)) => reporter.report(named, error.to_string()),
@@ -107,7 +108,7 @@ impl Spawner {
     pub fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
         let (reporter, named) = (self.0.clone(), name.to_owned());
         thread::Builder::new().name(name.to_owned()).spawn(move || {
-            confine(&named, None);
+            confine(&named, &[]);
             if let Err(panic) = caught(work) {
                 reporter.report(named, panic);
             }
@@ -123,8 +124,8 @@ impl Reporter {
 }
 
 /// Takes the capabilities from a thread that it does not need.
-fn confine(name: &str, needed: Option<Capability>) {
-    if let Err(error) = privileges::keep_only(needed.as_slice()) {
+fn confine(name: &str, needed: &[Capability]) {
+    if let Err(error) = privileges::keep_only(needed) {
         warn!("thread {name} keeps capabilities that it does not need: {error}");
     }
 }

@@ -29,6 +29,7 @@ fn paths(incidents: &[Incident]) -> Vec<String> {
         "/incidents".to_owned(),
         "/exposed".to_owned(),
         "/flows".to_owned(),
+        "/blocks".to_owned(),
         "/explain".to_owned(),
         "/explain?client=ten&server=8.8.4.4".to_owned(),
         "/incidents/nothing".to_owned(),

@@ -10,10 +10,10 @@ use crate::{
     http::{get, wait_for},
 };
 
-const ORIGIN: &str = "http://127.0.0.1:9645";
+pub(crate) const ORIGIN: &str = "http://127.0.0.1:9645";
 
 /// The incident of one connection, by its identifier.
-fn incident(border: &Topology) -> String {
+pub(crate) fn incident(border: &Topology) -> String {
     converse(border).unwrap();
     let list =
         wait_for(border.gateway(), "/incidents", PATIENCE, |answer| answer.body.contains("/incidents/"));

@@ -5,6 +5,7 @@
     reason = "all of this is test code; clippy knows only the test functions as such"
 )]
 
+mod blocks;
 mod browser;
 mod dashboard;
 mod fleet;

@@ -5,7 +5,12 @@ use super::{
     covered::Covered,
     phrase::{clean, clock},
 };
-use crate::{address::Direction, asset::AssetRole, level::EvidenceLevel, service::Service};
+use crate::{
+    address::Direction,
+    asset::AssetRole,
+    level::{EvidenceLevel, Severity},
+    service::Service,
+};
 
 /// What to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,6 +46,7 @@ pub fn steps(incident: &Incident, networks_defined: bool) -> Steps {
         Scope::Client | Scope::Pair | Scope::Connection => pair(incident, &mut steps),
     }
     by_role(incident, &mut steps);
+    steps.contain.extend(block(incident));
     if incident.joined_late {
         steps.check.push(
             "Look for the log-on in the server's or the client's own log: the sensor came after it."
@@ -60,6 +66,22 @@ pub fn steps(incident: &Incident, networks_defined: bool) -> Steps {
         ));
     }
     steps
+}
+
+/// The command that cuts the two hosts off from each other, where that is urgent.
+fn block(incident: &Incident) -> Option<String> {
+    let is_urgent = incident.severity >= Severity::High && incident.level >= EvidenceLevel::Answered;
+    let (Some(internal), Some(external)) =
+        (incident.internal.only_address(), incident.external.only_address())
+    else {
+        return None;
+    };
+    (is_urgent && incident.scope == Scope::Pair).then(|| {
+        let id = incident.id;
+        format!(
+            "Cut them off from each other meanwhile: `smb-sensor block {internal},{external} --for 24h --reason {id}`."
+        )
+    })
 }
 
 /// What to ask of somebody who knows what the internal host is for.

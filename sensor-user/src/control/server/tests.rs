@@ -17,7 +17,7 @@ async fn answers_a_request_and_removes_the_socket_at_the_end() {
         async move { asked(&path, Request::EnforcementOff).await }
     });
     let request = control.next().await.unwrap();
-    assert_eq!(request.request, Request::EnforcementOff);
+    assert_eq!(*request.request, Request::EnforcementOff);
     request.answer(true, "off");
     assert_eq!(client.await.unwrap(), Answer { text: "off".into(), done: true });
     assert!(Control::listen(directory.path(), &Supervisor::default()).is_err(), "one agent to a directory");
@@ -47,7 +47,7 @@ async fn skips_late_requests_unless_they_let_packets_pass() {
     assert!(answer.contains("too late"), "{answer}");
     let off = late(Request::EnforcementOff);
     let asked = control.next().await.unwrap();
-    assert_eq!(asked.request, Request::EnforcementOff);
+    assert_eq!(*asked.request, Request::EnforcementOff);
     asked.answer(true, "off");
     assert!(off.await.unwrap().contains("true"));
 }
@@ -77,5 +77,5 @@ async fn drops_a_result_without_a_client_unless_it_lets_packets_pass() {
         let answer = asked(directory.path(), request).await;
         assert!(!answer.done && answer.text.contains("busy"), "{answer:?}");
     }
-    assert_eq!(control.next().await.unwrap().request, Request::EnforcementOff);
+    assert_eq!(*control.next().await.unwrap().request, Request::EnforcementOff);
 }

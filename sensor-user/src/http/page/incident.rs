@@ -14,6 +14,7 @@ use sensor_core::{
 use sensor_dissect::escape::shown;
 
 use super::{
+    block::BlockForm,
     decoded,
     exempt::ExemptForm,
     frame::{Frame, not_found, rendered, unavailable},
@@ -54,6 +55,7 @@ struct Page {
     exempt: Option<ExemptForm>,
     verdict: Option<Given>,
     verdict_form: Option<VerdictForm>,
+    block: Option<BlockForm>,
     findings: Vec<Finding>,
     connections: Vec<Connection>,
     lines: Vec<String>,
@@ -128,6 +130,7 @@ pub(super) fn rendered_with(
     let mut page = Page::of(&incident, &text, Frame::of(source, "incidents"));
     page.exempt = sent.exempt.or_else(|| ExemptForm::of(source, &incident, judgement.as_ref()));
     page.verdict_form = sent.verdict.or_else(|| VerdictForm::of(source, &row.id));
+    page.block = BlockForm::of(source, &incident);
     page.verdict = judgement.as_ref().map(Given::of);
     Ok(rendered(&page))
 }
@@ -168,6 +171,7 @@ impl Page {
             exempt: None,
             verdict: None,
             verdict_form: None,
+            block: None,
             findings: findings(incident),
             connections: incident.connections.iter().map(Connection::of).collect(),
             lines: text.lines().map(str::to_owned).collect(),

@@ -4,6 +4,7 @@
 //! [`sensor_dissect::escape`], and markup by the templates.
 
 mod assets;
+mod block;
 mod exempt;
 mod explain;
 mod exposed;
@@ -45,6 +46,9 @@ pub(super) fn routes() -> Router<Source> {
         .route("/incidents/{id}", get(incident::page))
         .route("/incidents/{id}/exempt", post(exempt::add).layer(DefaultBodyLimit::max(exempt::MAX_BODY)))
         .route("/incidents/{id}/verdict", post(verdict::give).layer(DefaultBodyLimit::max(exempt::MAX_BODY)))
+        .route("/incidents/{id}/block", post(block::begin).layer(DefaultBodyLimit::max(exempt::MAX_BODY)))
+        .route("/blocks", get(block::page))
+        .route("/blocks/end", post(block::end).layer(DefaultBodyLimit::max(exempt::MAX_BODY)))
         .route("/explain", get(explain::page))
         .route("/exposed", get(exposed::page))
         .route("/fleet", get(fleet::page))

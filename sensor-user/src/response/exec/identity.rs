@@ -96,14 +96,22 @@ impl Identity {
         }
     }
 
+    /// The capabilities of the thread that runs the program.
+    pub(super) fn needed(&self) -> Vec<Capability> {
+        match self {
+            Self::Root => caps::all().into_iter().collect(),
+            Self::Other { .. } => TO_SWITCH.into(),
+            Self::OfTheAgent { .. } => vec![],
+        }
+    }
+
     /// Gives up, for the calling thread and the programs that it starts, all privileges that are not needed to start them. Only
     /// root that was asked for keeps its own.
     pub(super) fn confine(&self) -> Result<()> {
-        let kept: CapsHashSet = match self {
-            Self::Root => return Ok(()),
-            Self::Other { .. } => TO_SWITCH.into(),
-            Self::OfTheAgent { .. } => CapsHashSet::new(),
-        };
+        if *self == Self::Root {
+            return Ok(());
+        }
+        let kept: CapsHashSet = self.needed().into_iter().collect();
         for set in [CapSet::Ambient, CapSet::Inheritable] {
             caps::clear(None, set).context("cannot give up capabilities")?;
         }

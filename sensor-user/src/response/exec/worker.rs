@@ -95,7 +95,7 @@ pub fn start(
     let (stop, stopped) = oneshot::channel();
     let queue = ExecQueue { min_severity: options.min_severity, jobs: sender, left_out: Arc::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    supervisor.spawn("exec", move || {
+    supervisor.spawn_with("exec", &identity.needed(), move || {
         // Before the first program begins, and for this thread alone.
         identity.confine()?;
         let pace = Pace::new(options.per_minute, MINUTE);

@@ -143,3 +143,13 @@ fn offer_over_quic_concerns_the_two_hosts_and_no_tcp_port() {
     assert_says(&both, &["Block UDP 443", "Block TCP 445 and 139 outwards"]);
     assert!(steps(&both, true).benign.contains("--service quic,smb"));
 }
+
+#[test]
+fn urgent_pair_has_the_command_that_blocks_it() {
+    let command = "smb-sensor block 10.0.0.2,8.8.4.4 --for 24h --reason 7f3a000000000001";
+    assert_says(&fixtures::leak_accepted(), &[command]);
+    for other in [fixtures::exposure(), fixtures::sweep(), fixtures::tls_on_445()] {
+        let said = steps(&other, true).contain.join("\n");
+        assert!(!said.contains("smb-sensor block"), "{said}");
+    }
+}
