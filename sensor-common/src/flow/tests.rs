@@ -1,7 +1,7 @@
 //! What packets do to a slot, one transition a test.
 
 use super::*;
-use crate::slot::TCP;
+use crate::slot::{TCP, UDP};
 
 const KEY: SlotKey = SlotKey {
     family: 4,
