@@ -8,7 +8,7 @@ use sensor_core::level::EvidenceLevel;
 use serde_json::Value;
 
 /// The schema of each kind of document, by its `event.dataset` and, where two share that, its `event.action`.
-static SCHEMAS: LazyLock<Result<[(&str, Validator); 6]>> = LazyLock::new(|| {
+static SCHEMAS: LazyLock<Result<[(&str, Validator); 7]>> = LazyLock::new(|| {
     let of = |kind, schema| Ok::<_, anyhow::Error>((kind, validator(schema)?));
     Ok([
         of("incident", include_str!("../../sensor-user/schema/incident.schema.json"))?,
