@@ -12,6 +12,7 @@ mod interfaces;
 mod known_traffic;
 mod marked_ports;
 mod publishing;
+mod restarting;
 mod retry;
 mod service_manager;
 mod starting;
@@ -220,6 +221,8 @@ const MAX_DRAIN_TIME: Duration = Duration::from_millis(100);
 /// The state of the running agent.
 struct Sensor {
     attached: Vec<Attached>,
+    /// Whether they stay attached when the run ends.
+    stays_attached: bool,
     /// Interfaces that could not be watched.
     refused: Refused,
     kernel: KernelProgram,
@@ -272,6 +275,7 @@ impl Sensor {
         let (now, began) = (self.now()?, Instant::now());
         let mut taken = 0;
         let mut oldest = None;
+        self.kernel.records.keep_from(self.pipeline.unsaved_from());
         while taken < most
             && let Some(record) = self.kernel.records.take()
         {
@@ -280,6 +284,7 @@ impl Sensor {
             self.pipeline.record(record, now);
             taken += 1;
         }
+        self.pipeline.read_until(self.kernel.records.position());
         self.count_quic()?;
         self.pipeline.write(now);
         if let Some(age) = oldest {
@@ -371,15 +376,19 @@ impl Sensor {
         Ok(())
     }
 
-    /// Detaches, reads the remaining records and reports.
+    /// Detaches unless that is not wanted, reads the remaining records and reports.
     fn stop(mut self) -> Result<()> {
         self.service.stopping();
-        self.attached.clear();
-        self.sweep()?;
-        let now = self.now()?;
-        // With the packets that they dropped so far.
-        self.save_blocks(self.enforcement_now()?);
-        self.pipeline.finish(now);
+        if self.stays_attached {
+            self.leave_attached()?;
+        } else {
+            self.take_off();
+            self.sweep()?;
+            let now = self.now()?;
+            // With the packets that they dropped so far.
+            self.save_blocks(self.enforcement_now()?);
+            self.pipeline.finish(now);
+        }
         self.report_exemptions()?;
         self.report()?;
         let OutputCounts { waiting, unsaved, .. } = self.pipeline.output_counts();

@@ -1,6 +1,7 @@
 //! The command line as typed. The configuration resolves it.
 
 mod block;
+mod detach;
 mod enforce;
 pub mod explain;
 mod replay;
@@ -12,6 +13,7 @@ use ipnet::IpNet;
 
 pub use self::{
     block::{BlockArgs, UnblockArgs},
+    detach::DetachArgs,
     enforce::{EnforceArg, EnforceArgs},
     explain::ExplainArgs,
     replay::{EngineArg, ReplayArgs},
@@ -92,6 +94,14 @@ pub enum Command {
     /// Drop the SMB, NetBIOS and DCE-RPC packets of a host, a network or a pair of them for a while
     #[command(after_help = block::EXAMPLES)]
     Block(BlockArgs),
+    /// Detach kernel programs that agents left attached for the next run, and remove what they pinned
+    #[command(after_help = "EXAMPLES\n  \
+        After the last run, or before the program is removed:\n    \
+        smb-sensor detach\n  \
+        From one interface:\n    \
+        smb-sensor detach --iface lan0\n\n\
+        What was counted and not read is lost. Nothing is removed that a running agent uses.")]
+    Detach(DetachArgs),
     /// List incidents, or show one in full, whether or not an agent runs
     #[command(after_help = alerts::EXAMPLES)]
     Alerts(alerts::AlertsArgs),
@@ -208,6 +218,17 @@ pub struct RunArgs {
     /// configuration, or no recording
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+    /// Leave the kernel program attached when the agent ends, so that the next one continues without a gap; `smb-sensor detach`
+    /// removes it. Default: that of the configuration, or not; on a terminal, not
+    #[arg(long, conflicts_with = "detach_on_exit")]
+    pub keep_attached: bool,
+    /// Detach the kernel program when the agent ends, whatever the configuration says
+    #[arg(long)]
+    pub detach_on_exit: bool,
+    /// Folder of a BPF file system in which the kernel program is pinned if it stays attached. Default: that of the configuration,
+    /// or /sys/fs/bpf/smb-sensor
+    #[arg(long, value_name = "DIR")]
+    pub pin_directory: Option<PathBuf>,
     /// Log each watched packet from the kernel program (slow; for debugging)
     #[arg(long)]
     pub kernel_debug: bool,
@@ -298,6 +319,12 @@ impl RunArgs {
             enforce_for: self.enforce_for,
             kernel_debug: self.kernel_debug,
             record: self.record.clone(),
+            pin_directory: self.pin_directory.clone(),
+            keep_attached: match (self.keep_attached, self.detach_on_exit) {
+                (true, _) => Some(true),
+                (_, true) => Some(false),
+                _ => None,
+            },
         }
     }
 }

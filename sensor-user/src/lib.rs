@@ -18,6 +18,7 @@ mod columns;
 pub mod completion;
 pub mod config;
 pub mod control;
+pub mod detach;
 mod durable;
 pub mod ecs;
 pub mod enforcement;

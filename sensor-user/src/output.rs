@@ -223,6 +223,8 @@ impl Output for StoreOutput {
         if let Some(connections) = &batch.connections {
             state::add_connections(connections, &mut rows);
         }
+        state::add_changed_connections(&batch.changed_connections, &mut rows);
+        rows.ring = batch.ring;
         if let Some(hits) = &batch.hits {
             state::add_hits(hits, &mut rows);
         }
@@ -271,6 +273,10 @@ impl Output for StoreOutput {
 
     fn interface(&mut self, index: u32, name: &str) {
         self.sensor.name_interface(index, name);
+    }
+
+    fn ring_committed(&self) -> u64 {
+        self.store.committed().ring()
     }
 
     fn keeps_state(&self) -> bool {

@@ -2,6 +2,7 @@
 //!
 //! Takes records and slots as bytes, gives batches of events and changed state to an [`Output`]. Reads no clock.
 
+mod following;
 mod output;
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
@@ -19,7 +20,10 @@ use sensor_core::{
 };
 use tracing::warn;
 
-pub use self::output::{Batch, Output, Saving};
+pub use self::{
+    following::Following,
+    output::{Batch, Output, Saving},
+};
 use crate::{
     config::Config,
     kernel::{counters::CounterValues, interface::Interface},
@@ -47,6 +51,7 @@ pub struct Pipeline {
     output: Box<dyn Output>,
     recording: Option<Recording>,
     fleet: Option<Asking>,
+    following: Option<Following>,
     lost_records: u64,
     /// When the ring last lost records.
     last_lost_record: Option<Timestamp>,
@@ -84,6 +89,7 @@ impl Pipeline {
             output: Box::new(output),
             recording: None,
             fleet: None,
+            following: None,
             lost_records: 0,
             last_lost_record: None,
             saved_at: None,
@@ -154,7 +160,9 @@ impl Pipeline {
         self.note_critical();
         let every = if self.saved_idle && self.is_idle() { SAVE_IDLE } else { SAVE_CONNECTIONS };
         let due = self.saved_at.is_none_or(|at| now.at.distance(at) >= every);
-        if self.events.is_empty() && !due {
+        let changed = self.core.changed_connections();
+        let follows = self.following.as_ref().is_some_and(|following| following.is_due(changed, now.at));
+        if self.events.is_empty() && !due && !follows {
             return;
         }
         let mut batch = Batch {
@@ -165,6 +173,7 @@ impl Pipeline {
         if due {
             self.save(&mut batch, now.at);
         }
+        self.follow(&mut batch, now.at);
         self.output.take(batch, now.at);
     }
 
@@ -340,7 +349,13 @@ impl Pipeline {
         if !self.output.keeps_state() {
             return;
         }
-        batch.connections = Some(self.core.connections().collect());
+        let of_all = self
+            .following
+            .as_ref()
+            .is_some_and(|following| following.takes_all(self.core.flows().entries().count()));
+        if !self.following.as_ref().is_some_and(Following::is_complete) {
+            batch.connections = Some(self.core.connections(of_all).collect());
+        }
         let hits = self.core.exemptions().hits();
         if *hits != self.saved_hits {
             self.saved_hits.clone_from(hits);

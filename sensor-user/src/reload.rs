@@ -29,6 +29,7 @@ pub fn needs_restart(running: &Config, new: &Config) -> Vec<&'static str> {
     differ("enrichment", running.hosts != new.hosts);
     differ("process", running.process != new.process);
     differ("record", running.record != new.record);
+    differ("restart", running.restart != new.restart);
     differ("http", running.http != new.http);
     differ("response.exec", running.response.exec != new.response.exec);
     names

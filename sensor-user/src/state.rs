@@ -8,7 +8,7 @@ use sensor_core::{
     StateChanges,
     event::Event,
     exempt::Hit,
-    flow::StoredFlow,
+    flow::{ChangedFlow, StoredFlow},
     incident::{Incident, Link, StoredIncident},
     terms::{TermClock, TermRow},
 };
@@ -19,7 +19,7 @@ pub use self::ended::EndedFlow;
 use crate::{
     ecs,
     response::{Judgement, StoredBlocks},
-    storage::{BLOCKS, Contact, IncidentRow, RowBatch, Rows, TERM_CLOCK, VerdictRow},
+    storage::{BLOCKS, Contact, IncidentRow, RingPlace, RowBatch, Rows, TERM_CLOCK, VerdictRow},
 };
 
 /// The state of an earlier run.
@@ -37,6 +37,8 @@ pub struct Restored {
     pub hits: BTreeMap<String, Hit>,
     /// Blocks.
     pub blocks: StoredBlocks,
+    /// How much of the ring the state contains.
+    pub ring: Option<RingPlace>,
 }
 
 impl Restored {
@@ -66,7 +68,7 @@ impl Restored {
         if unreadable > 0 {
             warn!("{unreadable} rows of the store cannot be read by this version and are ignored");
         }
-        Self { incidents, connections, terms, clock, hits, blocks }
+        Self { incidents, connections, terms, clock, hits, blocks, ring: rows.ring() }
     }
 }
 
@@ -147,6 +149,12 @@ pub fn ended_flows(rows: &[Vec<u8>]) -> Vec<EndedFlow> {
 pub fn add_connections(connections: &[StoredFlow<Link>], batch: &mut RowBatch) {
     let rows = connections.iter().map(|flow| (bytes(&flow.tuple()), bytes(flow)));
     batch.connections = Some(rows.collect());
+}
+
+/// Adds connections that changed to a batch of rows.
+pub fn add_changed_connections(changed: &[ChangedFlow<Link>], batch: &mut RowBatch) {
+    let rows = changed.iter().map(|(tuple, flow)| (bytes(tuple), flow.as_ref().map(bytes)));
+    batch.changed_connections.extend(rows);
 }
 
 /// Adds hits of exemptions to a batch of rows.

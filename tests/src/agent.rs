@@ -31,6 +31,7 @@ pub struct AgentBuilder<'a> {
     learns: bool,
     fault: Option<String>,
     name: Option<&'static str>,
+    program: Option<PathBuf>,
     environment: Vec<(&'static str, String)>,
     capabilities: Option<Vec<String>>,
 }
@@ -68,6 +69,7 @@ impl Agent {
             learns: false,
             fault: None,
             name: None,
+            program: None,
             environment: vec![],
             capabilities: None,
         }
@@ -285,6 +287,13 @@ impl AgentBuilder<'_> {
         self
     }
 
+    /// Runs another program instead of the one under test.
+    #[must_use]
+    pub fn program_at(mut self, path: &Path) -> Self {
+        self.program = Some(path.to_owned());
+        self
+    }
+
     /// Sets a variable of its environment.
     #[must_use]
     pub fn environment(mut self, name: &'static str, value: &str) -> Self {
@@ -334,7 +343,7 @@ impl AgentBuilder<'_> {
 
     fn launch(self) -> Result<Agent> {
         let scratch = scratch_dir()?;
-        let mut program = Agent::program()?;
+        let mut program = self.program.map_or_else(Agent::program, Ok)?;
         // Where the program was built, another user may have no access.
         if let Some(name) = self.name.or(self.capabilities.is_some().then_some("smb-sensor")) {
             let copy = scratch.path().join(name);

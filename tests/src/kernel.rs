@@ -218,8 +218,12 @@ impl Kernel {
         if self.frags {
             return Ok(self.program.xdp()?);
         }
-        let xdp: &mut Xdp =
-            self.program.ebpf().program_mut(program::XDP_IN).context("no such program")?.try_into()?;
+        let xdp: &mut Xdp = self
+            .program
+            .ebpf()
+            .and_then(|ebpf| ebpf.program_mut(program::XDP_IN))
+            .context("no such program")?
+            .try_into()?;
         if xdp.fd().is_err() {
             xdp.load().with_context(|| format!("load {}", program::XDP_IN))?;
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 mod agent;
 mod at_cgroup;
 mod attached;
+mod bpffs;
 mod browser;
 mod document;
 pub mod encapsulation;
@@ -29,6 +30,7 @@ mod twin;
 pub use agent::{Agent, AgentBuilder, Refusal};
 pub use at_cgroup::attached_to;
 pub use attached::{attached, has_tcx, on_this_kernel, still_loaded};
+pub use bpffs::Bpffs;
 pub use browser::Browser;
 pub use sensor_core::level::EvidenceLevel;
 

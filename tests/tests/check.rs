@@ -74,7 +74,7 @@ fn reports_offloads_as_text_and_json() {
         let all = report["checks"].as_array().unwrap();
         all.iter().find(|line| line["check"] == what).unwrap_or_else(|| panic!("no {what}: {report:#}"))
     };
-    for what in ["maps", "helpers", "bpffs"] {
+    for what in ["maps", "helpers", "pinning"] {
         assert_eq!(check(what)["state"], "ok", "{report:#}");
     }
     let offloads = check("lan0 offloads")["text"].as_str().unwrap();

@@ -185,7 +185,7 @@ fn auto_uses_tc_beside_another_xdp_program_and_names_it() {
     let plan = plan::load_plan(&Config::default(), TickClock::with_tick(1_000_000));
     let mut kernel = KernelProgram::load(&plan).unwrap();
     // Any other XDP program will do.
-    let other: &mut Xdp = kernel.ebpf().program_mut(program::CLOCK).unwrap().try_into().unwrap();
+    let other: &mut Xdp = kernel.ebpf().unwrap().program_mut(program::CLOCK).unwrap().try_into().unwrap();
     let id = other.info().unwrap().id();
     border.gateway().run(|| other.attach_to_if_index(index, XdpMode::Driver)).unwrap().unwrap();
 

@@ -8,7 +8,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    os::unix::net::UnixDatagram,
+    os::unix::{fs::PermissionsExt as _, net::UnixDatagram},
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
@@ -16,7 +16,10 @@ use std::{
 
 use anyhow::{Result, bail};
 use sensor_lab::{Signal, Smbd, Topology, address, poll, require_lab, scratch_dir, skip};
-use sensor_tests::{Agent, EvidenceLevel, PATIENCE, reaches, smb_session};
+use sensor_tests::{Agent, Bpffs, EvidenceLevel, PATIENCE, reaches, smb_session};
+
+/// A user without any privilege.
+const NOBODY: u32 = 65_534;
 
 /// A service manager that listens.
 struct Manager {
@@ -172,6 +175,36 @@ fn threads_keep_only_the_capabilities_that_they_need() {
     std::os::unix::fs::chown(folder.path(), Some(65_534), Some(65_534)).unwrap();
     let threads = kept(false, &format!("[record]\nfile = {file:?}\n{http}"));
     assert_eq!(threads["smb-sensor"], NET_ADMIN | NET_RAW | BPF);
+}
+
+#[test]
+fn restarts_without_a_gap_as_a_user_with_the_capabilities_of_the_unit() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let _smbd = Smbd::start(border.server()).unwrap();
+    let capabilities: Vec<_> =
+        setting("AmbientCapabilities").iter().map(|one| one.to_lowercase().replacen("cap_", "", 1)).collect();
+    let bpffs = Bpffs::mount().unwrap();
+    bpffs.give_to(NOBODY).unwrap();
+    let folder = scratch_dir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
+    let agent = || {
+        Agent::on(border.gateway(), "lan0")
+            .unprivileged_but(&capabilities)
+            .state_dir(&folder.path().join("state"))
+            .config(&format!("statistics_interval = 1\n{}", bpffs.section()))
+            .start()
+            .unwrap()
+    };
+    agent().kill().unwrap();
+    smb_session(border.client(), address::SERVER_V4).unwrap();
+    let agent = agent();
+    agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Share)).unwrap();
+    // Once a second it looks whether its programs are attached.
+    let looked = || (agent.log().matches("statistics:").count() >= 3).then_some(());
+    poll(PATIENCE, looked).unwrap();
+    assert!(!agent.log().contains("was taken off"), "{}", agent.log());
+    agent.stop().unwrap();
 }
 
 #[test]

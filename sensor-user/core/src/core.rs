@@ -60,6 +60,8 @@ pub enum Input<'a> {
     RecordsLost(u64),
     /// What other sensors know of a destination.
     Term(TermAnswer),
+    /// The end of the run while the kernel program continues to count: nothing is closed, and nothing leaves the table.
+    Pause,
     /// The end of the run. With `kept`, open incidents and connections are stored and go on later; without, they are closed.
     End {
         /// Whether the state is kept.
@@ -194,6 +196,7 @@ impl Core {
                 self.flows.set_lost_records(lost);
             }
             Input::Term(answer) => self.take_answer(answer, now.at, out),
+            Input::Pause => self.pause(now.at, out),
             Input::End { kept } => self.end(kept, now, out),
         }
         self.settle_changes(now.at, out);

@@ -107,8 +107,9 @@ impl Sensor {
     fn miss_interfaces(&mut self, all: &[(u32, String)]) {
         let before = self.attached.len();
         let is_there = |index: u32| all.iter().any(|(known, _)| *known == index);
-        self.attached.retain(|attached| {
+        self.attached.retain_mut(|attached| {
             let there = is_there(attached.interface.index);
+            attached.stays &= there;
             if !there {
                 let name = &attached.interface.name;
                 warn!("interface {name} is gone and no longer watched; it is watched again when it is back");

@@ -6,9 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use aya_log::EbpfLogger;
 use caps::Capability;
 use sensor_core::{
-    Core, Start,
-    flow::StoredFlow,
-    rules,
+    Core, Start, rules,
     terms::{KnownTerms, TermAnswer},
 };
 use tokio::{
@@ -24,6 +22,7 @@ use super::{
     health::HealthReport,
     interfaces::{self, Refused},
     known_traffic::KnownTraffic,
+    restarting,
     service_manager::ServiceManager,
     status::Since,
     timekeeping,
@@ -37,14 +36,12 @@ use crate::{
     fingerprint_key,
     health::HealthBoard,
     http::{Http, LoadConfig, ReloadState},
-    kernel::{
-        attach::Attached, boot, interface::Interface, object::KernelProgram, privileges, ticks::KernelClock,
-    },
+    kernel::{attach::Attached, boot, interface::Interface, privileges, ticks::KernelClock},
     latency::Stages,
     names::resolver::Names,
     output::StoreOutput,
     owner,
-    pipeline::Pipeline,
+    pipeline::{Following, Pipeline},
     plan,
     record::Recording,
     rfc3339::rfc3339,
@@ -52,7 +49,7 @@ use crate::{
     shared_terms,
     sinks::{Sinks, Surroundings},
     state::Restored,
-    storage::{FLOW_DOCUMENTS, Opened, RowBatch, Writer},
+    storage::{FLOW_DOCUMENTS, Opened, RingPlace, RowBatch, Writer},
 };
 
 /// Time for which closed incidents are kept in memory: activity that shows nothing new continues them.
@@ -62,7 +59,7 @@ impl Sensor {
     /// Attaches the programs and prepares the agent; returns it with the control socket and the answers of other sensors.
     ///
     /// # Errors
-    /// The missing part, with what to do; nothing stays attached.
+    /// The missing part, with what to do; nothing stays attached that was not before.
     pub(super) fn start(
         config: Config,
         (files, names, lookups): (Files, Names, LookupSender),
@@ -70,6 +67,7 @@ impl Sensor {
         learnt: Arc<Notify>,
         supervisor: &Supervisor,
     ) -> Result<(Self, Control, mpsc::Receiver<TermAnswer>)> {
+        let began = Instant::now();
         if config.interfaces.is_empty() {
             bail!(
                 "no interface is named: give --iface, or `interfaces` in the configuration; there are: {}",
@@ -146,10 +144,11 @@ impl Sensor {
             clocks,
         );
 
-        let mut kernel = KernelProgram::load(&plan::load_plan(&config.at(now.at), clock.ticks()))?;
+        let load_plan = plan::load_plan(&config.at(now.at), clock.ticks());
+        let (mut kernel, mut origin, stays_attached) = restarting::load(&load_plan, &config)?;
         let clock = clock.set_by(kernel.ticks()?).context("cannot read the clock")?;
         let kernel_log = if config.kernel.debug {
-            Some(EbpfLogger::init(kernel.ebpf()).context("cannot read the kernel program's log")?)
+            kernel.ebpf().map(EbpfLogger::init).transpose().context("cannot read the kernel program's log")?
         } else {
             None
         };
@@ -168,6 +167,8 @@ impl Sensor {
         // Before the interfaces, so that no packet passes that is blocked.
         let at_start = Now::of(clock).context("cannot read the clock")?;
         let blocks = blocking::restored(restored.blocks, boot, &config, &mut kernel, &lease, at_start)?;
+        let keys: Vec<_> = blocks.all().iter().map(|block| block.target.key()).collect();
+        kernel.blocks.keep(&keys).context("cannot end blocks of the last run")?;
         // Before the interfaces, so that the first packets of watched connections are recorded.
         let recording = Recording::start(&config.record, &config.watched(), &interfaces, supervisor)?;
         // Before the interfaces, so that the openers of watched connections are known.
@@ -181,7 +182,7 @@ impl Sensor {
         if let Err(error) = privileges::give_up(&unneeded(&config)) {
             warn!("capabilities that are not needed any more cannot be given up: {error}");
         }
-        info!(
+        let ready = format!(
             "ready: profile {}, {} destinations known, {} KiB of flow slots, {} KiB of ring",
             config.profile,
             terms.known(rare),
@@ -196,6 +197,8 @@ impl Sensor {
             );
         }
         let sensor = ecs::Sensor::new(&interfaces, !config.lacks_networks());
+        let (connections, accounted) =
+            restarting::connections(restored.connections, restored.ring, &mut kernel, &mut origin);
         let core = Core::new(
             Start {
                 settings: config.core_settings(),
@@ -203,8 +206,7 @@ impl Sensor {
                 fingerprint_key: key,
                 terms,
                 incidents: restored.incidents,
-                // The kernel program is new, with empty slots.
-                connections: restored.connections.into_iter().map(StoredFlow::without_slots).collect(),
+                connections,
             },
             owners,
         );
@@ -212,6 +214,11 @@ impl Sensor {
         let verdicts = output.recorder(&config.state_dir);
         let output = Enriching::new(output, lookups);
         let mut pipeline = Pipeline::new(core, output).with_recording(recording).with_fleet(asking);
+        if let Some(program) = kernel.program_identity() {
+            let position = kernel.records.position();
+            let place = RingPlace { program, position, accounted };
+            pipeline = pipeline.with_following(Following::from(place));
+        }
         let known = KnownTraffic::of(&config, now.at);
         pipeline.restore_hits(restored.hits);
         if let Some(report) = pipeline.exemptions().report(now.at) {
@@ -221,8 +228,9 @@ impl Sensor {
             info!("threat lists: {} prefixes on {}", config.threats.len(), config.threat_lists.len());
         }
         let swept = vec![0; kernel.slots.cpus()];
-        let sensor = Self {
+        let mut sensor = Self {
             attached,
+            stays_attached,
             refused: Refused::default(),
             kernel,
             swept,
@@ -248,6 +256,8 @@ impl Sensor {
             verdicts,
             config,
         };
+        sensor.go_on(origin, began)?;
+        info!("{ready}");
         Ok((sensor, control, answers))
     }
 }

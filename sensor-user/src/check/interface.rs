@@ -54,6 +54,9 @@ fn tried(kernel: &mut KernelProgram, interface: Interface, config: &Config) -> (
                     let process = process.map_or_else(String::new, |process| format!(" (process {process})"));
                     Line::Ok(format!("watched by smb-sensor now{process}; not tried beside it"))
                 }
+                AttachError::Left { .. } => Line::Ok(
+                    "an smb-sensor that does not run left its program here for its next run; not tried beside it".to_owned(),
+                ),
                 error => Line::Missing(error.to_string()),
             };
             return (line, None);

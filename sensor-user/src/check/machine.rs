@@ -9,7 +9,10 @@ use aya::{
 };
 
 use super::Line;
-use crate::kernel::privileges;
+use crate::{
+    config::RestartOptions,
+    kernel::{pins::can_pin, privileges},
+};
 
 /// Map types of the programs, with their names.
 const MAPS: [(MapType, &str); 5] = [
@@ -105,18 +108,17 @@ pub(super) fn held_privileges() -> Line {
     Line::Missing(format!("{}; {}", names.join(", "), privileges::FIX))
 }
 
-/// Mount point of the BPF file system. Nothing is pinned, so it is not required.
-pub(super) fn bpffs() -> Line {
-    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let mounted = mounts.lines().find_map(|line| {
-        let mut words = line.split(' ').skip(1);
-        let at = words.next()?;
-        (words.next() == Some("bpf")).then(|| at.to_owned())
-    });
-    Line::Ok(match mounted {
-        Some(at) => format!("mounted at {at}; not used, because nothing is pinned"),
-        None => "not mounted; not needed, because nothing is pinned".to_owned(),
-    })
+/// Whether the kernel program can be pinned for the next run.
+pub(super) fn pinning(restart: &RestartOptions) -> Line {
+    let place = restart.pin_directory.display();
+    match (can_pin(&restart.pin_directory), restart.keep_attached) {
+        (Ok(()), true) => Line::Ok(format!("possible in {place}: a restart has no gap")),
+        (Ok(()), false) => Line::Ok(format!(
+            "possible in {place}, but not configured (restart.keep_attached): a restart has a gap"
+        )),
+        (Err(error), true) => Line::Limited(format!("{error}. A restart has a gap")),
+        (Err(error), false) => Line::Ok(format!("not configured, so a restart has a gap ({error})")),
+    }
 }
 
 /// Lets the kernel make a map of each needed type.

@@ -39,7 +39,6 @@ fn lines(interfaces: &[InterfaceName], path: Option<&Path>) -> Lines {
         ("kernel", machine::kernel()),
         ("jit", machine::jit()),
         ("btf", machine::btf()),
-        ("bpffs", machine::bpffs()),
         ("privileges", machine::held_privileges()),
         ("maps", machine::maps()),
         ("helpers", machine::helpers()),
@@ -47,6 +46,7 @@ fn lines(interfaces: &[InterfaceName], path: Option<&Path>) -> Lines {
     .map(|(what, line)| (what.to_owned(), line))
     .into();
     let (config, is_valid) = read_config(path, &mut lines);
+    lines.push(("pinning".to_owned(), machine::pinning(&config.restart)));
     for broad in config.exemptions.iter().filter_map(|one| one.too_broad(&config.watched())) {
         lines.push(("exemptions".to_owned(), Line::Limited(broad)));
     }

@@ -7,7 +7,7 @@ use toml_span::{Span, de_helpers::TableHelper};
 use super::{
     AttributionChoice, BadThreatList, Config, Problem, assets, exemptions, hosts, http, lists, outputs,
     reader::{Reader, describe},
-    response, threats,
+    response, restart, threats,
     value::{directory, internal_network, non_empty, one_of, port, power_of_two, seconds, within},
 };
 use crate::kernel::attach::{IngressChoice, TcChoice};
@@ -183,6 +183,7 @@ fn settings(reader: &mut Reader, table: &mut TableHelper<'_>, config: &mut Confi
         reader.value(table, "expire_after", &mut enforcement.expire_after, |n| within(n, 0, 31_536_000));
     });
     response::read(reader, table, &mut config.response);
+    restart::read(reader, table, &mut config.restart);
     reader.section(table, "record", |reader, table| {
         let record = &mut config.record;
         reader.value(table, "file", &mut record.file, |path: String| {
@@ -224,6 +225,7 @@ mod tests {
         assert_eq!(config.hosts, defaults.hosts);
         assert_eq!(config.enforcement, defaults.enforcement);
         assert_eq!(config.response, defaults.response);
+        assert_eq!(config.restart, defaults.restart);
         assert_eq!(config.journal, defaults.journal);
         assert_eq!(config.flow_documents, defaults.flow_documents);
         assert_eq!(config.state_dir, defaults.state_dir);

@@ -18,6 +18,7 @@ mod places;
 mod problem;
 mod reader;
 mod response;
+mod restart;
 mod server_port;
 mod threats;
 mod value;
@@ -50,6 +51,7 @@ pub use self::{
     },
     places::{Places, Written},
     problem::{ConfigError, Problem},
+    restart::RestartOptions,
     server_port::ServerPort,
 };
 use crate::{
@@ -118,6 +120,8 @@ pub struct Config {
     pub enforcement: EnforcementOptions,
     /// Responses.
     pub response: ResponseOptions,
+    /// Restarts.
+    pub restart: RestartOptions,
     /// Retention of the database.
     pub journal: Bounds,
     /// Whether summaries of flows are written too, unless an output says what it takes.
@@ -168,6 +172,10 @@ pub struct Overrides {
     pub kernel_debug: bool,
     /// Recording, instead of the file's.
     pub record: Option<PathBuf>,
+    /// Whether the kernel program stays attached, instead of the file's.
+    pub keep_attached: Option<bool>,
+    /// Where it is pinned, instead of the file's.
+    pub pin_directory: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -196,6 +204,7 @@ impl Default for Config {
             process: ProcessOptions::default(),
             enforcement: EnforcementOptions::default(),
             response: ResponseOptions::default(),
+            restart: RestartOptions::default(),
             journal: Bounds::default(),
             flow_documents: false,
             record: RecordOptions::default(),
@@ -333,6 +342,12 @@ impl Config {
         self.kernel.debug |= overrides.kernel_debug;
         if overrides.record.is_some() {
             self.record.file.clone_from(&overrides.record);
+        }
+        if let Some(keep_attached) = overrides.keep_attached {
+            (self.restart.keep_attached, self.restart.is_typed) = (keep_attached, true);
+        }
+        if let Some(directory) = &overrides.pin_directory {
+            self.restart.pin_directory.clone_from(directory);
         }
         self.enforcement.active |= overrides.enforce;
         self.enforcement.expire_after = overrides.enforce_for.unwrap_or(self.enforcement.expire_after);

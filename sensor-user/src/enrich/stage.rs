@@ -140,6 +140,10 @@ impl<O: Output> Output for Enriching<O> {
         self.output.interface(index, name);
     }
 
+    fn ring_committed(&self) -> u64 {
+        self.output.ring_committed()
+    }
+
     fn keeps_state(&self) -> bool {
         self.output.keeps_state()
     }

@@ -1,13 +1,17 @@
 //! Attaches the loaded program to interfaces, and detaches it.
 //!
 //! Incoming frames: native XDP, else generic XDP, else TC. Outgoing frames: TC. Packets without an Ethernet header: TC in
-//! both directions. TC means TCX where the kernel has it (6.6 and newer), else a clsact filter. Everything attached goes when [`Attached`] is dropped; TCX and XDP links go
-//! even when the process is killed.
+//! both directions. TC means TCX where the kernel has it (6.6 and newer), else a clsact filter. Everything attached goes when
+//! [`Attached`] is dropped, unless it is pinned; TCX and XDP links go even when the process is killed.
 
 mod hook;
+mod pinned;
 mod program;
 
-pub use self::hook::{Direction, Ingress, IngressChoice, TcChoice, TcMode};
+pub use self::{
+    hook::{Direction, Ingress, IngressChoice, TcChoice, TcMode},
+    pinned::detach_leftover,
+};
 
 use std::fmt;
 
@@ -18,6 +22,7 @@ use super::{
     claim::Claim,
     interface::Interface,
     object::{KernelProgram, LoadError},
+    pins::{PinError, Place},
     xdp_program::XdpProgram,
 };
 
@@ -34,6 +39,15 @@ pub enum AttachError {
         interface: String,
         /// The program.
         program: XdpProgram,
+    },
+    /// An agent that ended left its program.
+    #[error(
+        "interface {interface} has the program of another smb-sensor, which does not run here and left it for its next run; start \
+         that one, or remove it: smb-sensor detach --iface {interface}"
+    )]
+    Left {
+        /// Interface.
+        interface: String,
     },
     /// Another agent watches the interface.
     #[error(
@@ -61,9 +75,12 @@ pub enum AttachError {
     /// The embedded object lacks a program.
     #[error(transparent)]
     Object(#[from] LoadError),
+    /// It cannot be pinned.
+    #[error(transparent)]
+    Pins(#[from] PinError),
 }
 
-/// A program on an interface, in both directions. Detaches on drop.
+/// A program on an interface, in both directions. Detaches on drop, unless it [stays](Self::stays).
 pub struct Attached {
     /// Interface.
     pub interface: Interface,
@@ -77,13 +94,17 @@ pub struct Attached {
     incoming: Option<Program>,
     outgoing: Option<Program>,
     claim: Option<Claim>,
+    /// Whether the pinned programs stay when this is dropped.
+    pub stays: bool,
 }
 
 impl Drop for Attached {
     fn drop(&mut self) {
         // The claim is released last, with the fields.
         for program in [self.incoming.take(), self.outgoing.take()].into_iter().flatten() {
-            if let Err(error) = program.detach() {
+            if self.stays {
+                program.leave();
+            } else if let Err(error) = program.detach() {
                 // The interface may be gone, and the link with it.
                 tracing::debug!("detaching from {}: {error}", self.interface.name);
             }
@@ -107,7 +128,9 @@ impl Attached {
             attach_ingress(kernel, &interface, ingress, tc, &mut claim)?;
         let incoming = Some(program);
         let egress = TcMode::Tcx;
-        let mut attached = Self { interface, ingress, instead, egress, incoming, outgoing: None, claim };
+        let stays = kernel.is_pinned();
+        let mut attached =
+            Self { interface, ingress, instead, egress, incoming, outgoing: None, claim, stays };
         attached.attach_egress(kernel, tc)?;
         Ok(attached)
     }
@@ -117,11 +140,14 @@ impl Attached {
     pub fn missing(&self) -> Vec<Direction> {
         [(Direction::Incoming, &self.incoming), (Direction::Outgoing, &self.outgoing)]
             .into_iter()
-            .filter(|(direction, program)| {
-                program.as_ref().is_none_or(|program| !program.is_there(&self.interface, *direction))
-            })
+            .filter(|(_, program)| program.as_ref().is_none_or(|program| !program.is_there(&self.interface)))
             .map(|(direction, _)| direction)
             .collect()
+    }
+
+    /// Where its programs are.
+    pub fn places(&self) -> impl Iterator<Item = Place> {
+        [&self.incoming, &self.outgoing].into_iter().flatten().map(|program| program.place)
     }
 
     /// Attaches again in a direction in which the program is missing.

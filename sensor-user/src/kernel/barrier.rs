@@ -5,7 +5,7 @@
 /// The program runs inside RCU read-side sections, and membarrier(2) with MEMBARRIER_CMD_GLOBAL waits for a grace period
 /// of that kind. A kernel with isolated tickless CPUs refuses it; then this waits for one second, a thousand
 /// times longer than any packet takes.
-pub(super) fn wait_for_packets_in_flight() {
+pub(crate) fn wait_for_packets_in_flight() {
     const GLOBAL: libc::c_int = 1;
     // SAFETY: the call takes plain numbers and touches no memory of the process.
     let status = unsafe { libc::syscall(libc::SYS_membarrier, GLOBAL, 0, 0) };

@@ -99,6 +99,21 @@ impl BlockMaps {
         }
     }
 
+    /// Ends the blocks of an earlier run that are not among these.
+    ///
+    /// # Errors
+    /// The kernel's error.
+    pub fn keep(&mut self, blocks: &[BlockKey]) -> Result<(), MapError> {
+        let all = self.trie.keys().collect::<Result<Vec<_>, _>>()?;
+        let is_kept = |key: &Key<BlockEnds>| {
+            blocks.iter().any(|block| block.prefix_len == key.prefix_len() && block.ends == key.data())
+        };
+        for gone in all.iter().filter(|key| !is_kept(key)) {
+            self.trie.remove(gone)?;
+        }
+        Ok(())
+    }
+
     /// Packets of the block with this number since it was put into force.
     ///
     /// # Errors

@@ -14,10 +14,19 @@ pub struct ExemptedPackets {
 }
 
 impl ExemptedPackets {
-    pub(super) fn open(map: Map) -> Result<Self, LoadError> {
+    /// `counted` says that an earlier run has taken what is there.
+    pub(super) fn open(map: Map, counted: bool) -> Result<Self, LoadError> {
         let map = PerCpuArray::try_from(map)
             .map_err(|source| LoadError::Write { what: "the map handle of exempt packets".into(), source })?;
-        Ok(Self { map, taken: vec![0; 2 * EXEMPTION_COUNTERS as usize] })
+        let mut opened = Self { map, taken: vec![0; 2 * EXEMPTION_COUNTERS as usize] };
+        if counted {
+            for number in 0..2 * EXEMPTION_COUNTERS {
+                let failed =
+                    |source| LoadError::Write { what: "the counts of exempt packets".into(), source };
+                let _ = opened.take(0, number).map_err(failed)?;
+            }
+        }
+        Ok(opened)
     }
 
     /// Packets of exemption `number` in `view` since the last call, summed over the CPUs (one system call).

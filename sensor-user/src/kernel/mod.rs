@@ -4,7 +4,7 @@
 //! agent's `unsafe` code.
 
 pub mod attach;
-mod barrier;
+pub(crate) mod barrier;
 pub mod blocks;
 pub mod boot;
 mod claim;
@@ -20,6 +20,7 @@ pub(crate) mod neighbours;
 pub mod object;
 pub mod owner;
 pub mod packet_socket;
+pub mod pins;
 pub mod poll_timer;
 pub mod ports;
 pub mod prefixes;
@@ -33,6 +34,7 @@ pub(crate) mod rtnetlink;
 pub mod send_queue;
 pub mod slots;
 mod table;
+mod tcx;
 pub mod ticks;
 pub mod watcher;
 pub mod xdp_program;

@@ -2,9 +2,14 @@
 //!
 //! Takes a [`LoadPlan`], gives a [`KernelProgram`]: verified programs and filled maps, attached to nothing yet.
 
+mod pinned;
+
+pub use self::pinned::{Origin, Replaced};
+
+use std::path::PathBuf;
+
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    maps::Map,
     programs::{ProgramError, SchedClassifier, TestRun as _, TestRunOptions, Xdp},
     util::KernelVersion,
 };
@@ -15,16 +20,18 @@ use sensor_common::{
 use thiserror::Error;
 use zerocopy::IntoBytes;
 
+use self::pinned::{EarlierRun, Pinning};
 use super::{
     blocks::{self, BlockMaps},
     clock::{self, GivenClock},
     counters::KernelCounters,
     enforce::{self, EnforcementSwitch},
     exempted::ExemptedPackets,
+    pins::PinError,
     ports::{self, TcpPorts},
     prefixes::{PrefixError, PrefixMaps},
     program_runs::{self, ProgramRuns},
-    programs::{find, load_program, load_xdp},
+    programs::Programs,
     quic::{self, QuicFlows},
     ring::RecordRing,
     slots::SlotReader,
@@ -66,7 +73,8 @@ impl LoadPlan {
 
 /// A loaded kernel program.
 pub struct KernelProgram {
-    ebpf: Ebpf,
+    programs: Programs,
+    pinning: Option<Pinning>,
     /// Name of the XDP program that this kernel accepted, once it was loaded.
     xdp: Option<&'static str>,
     /// Records from the kernel.
@@ -141,6 +149,9 @@ pub enum LoadError {
     /// The ring could not be mapped.
     #[error("cannot map the record ring into memory: {0}. A smaller kernel.ring_bytes takes less")]
     Ring(#[source] std::io::Error),
+    /// Something pinned does not work.
+    #[error(transparent)]
+    Pins(#[from] PinError),
     /// The prefix tables could not be mapped.
     #[error("cannot map the prefix tables into memory: {0}")]
     Tables(#[source] std::io::Error),
@@ -196,12 +207,26 @@ impl KernelProgram {
     /// # Errors
     /// [`LoadError`], with what to do; nothing stays behind in the kernel.
     pub fn load(plan: &LoadPlan) -> Result<Self, LoadError> {
-        let cpus = aya::util::nr_cpus().map_err(|(_, error)| LoadError::Slots(error))? as u32;
         let settings = for_verifier(plan.settings, KernelVersion::current().ok());
+        let ebpf = Self::make_maps(plan, settings, &[])?;
+        Self::over(Programs::Object(Box::new(ebpf)), plan, None)
+    }
+
+    /// Makes the maps, apart from those that are pinned in these files.
+    fn make_maps(
+        plan: &LoadPlan,
+        settings: Settings,
+        pinned: &[(String, PathBuf)],
+    ) -> Result<Ebpf, LoadError> {
+        let cpus = cpus()?;
         let log_level: u8 = if plan.debug { aya_log::Level::Debug as u8 } else { 0 };
         // BTF is only for names in diagnostics: everything works without it.
         let btf = Btf::from_sys_fs().ok();
-        let mut ebpf = EbpfLoader::new()
+        let mut loader = EbpfLoader::new();
+        for (name, path) in pinned {
+            loader.map_pin_path(name, path);
+        }
+        loader
             .btf(btf.as_ref())
             .override_global("SETTINGS", settings.as_bytes(), true)
             .override_global(aya_log::LEVEL, &log_level, true)
@@ -213,30 +238,40 @@ impl KernelProgram {
             .map_max_entries("BLOCKS_V6", 2 * plan.settings.blocks_v6 * BLOCK_V6_WORDS)
             .map_max_entries("RECORDS", plan.ring_bytes)
             .load(OBJECT)
-            .map_err(LoadError::Maps)?;
+            .map_err(LoadError::Maps)
+    }
 
-        let ports = TcpPorts::open(take(&mut ebpf, ports::SECTION)?, &plan.services.tcp)?;
-        let (udp_ports, flows) = (take(&mut ebpf, quic::SECTION)?, take(&mut ebpf, "QUIC_FLOWS")?);
-        let quic = QuicFlows::open(udp_ports, flows, &plan.services.udp)?;
-        load_program::<Xdp>(&mut ebpf, program::CLOCK)?;
-
-        let records = RecordRing::open(take(&mut ebpf, "RECORDS")?)?;
-        let slots = SlotReader::open(take(&mut ebpf, "SLOTS")?, plan.settings.slots_per_cpu, cpus)?;
-        let counters = KernelCounters::open(take(&mut ebpf, "COUNTERS")?)?;
-        let capacity = plan.capacity();
-        let mut prefixes =
-            PrefixMaps::open(|name| take(&mut ebpf, name), capacity, plan.max_prefixes as usize)?;
+    /// Opens and fills the maps of these programs. `before` is what they were filled with by an earlier run.
+    fn over(mut programs: Programs, plan: &LoadPlan, before: Option<&EarlierRun>) -> Result<Self, LoadError> {
+        if let Programs::Object(_) = programs {
+            programs.load::<Xdp>(program::CLOCK)?;
+        }
+        let mut take = |name| programs.take_map(name);
+        let (tcp, udp) = before.map(|before| (&*before.tcp_ports, &*before.udp_ports)).unzip();
+        let ports = TcpPorts::open(take(ports::SECTION)?, &plan.services.tcp, tcp)?;
+        let (udp_ports, flows) = (take(quic::SECTION)?, take("QUIC_FLOWS")?);
+        let quic = QuicFlows::open(udp_ports, flows, &plan.services.udp, udp)?;
+        let records = RecordRing::open(take("RECORDS")?)?;
+        let slots = SlotReader::open(take("SLOTS")?, plan.settings.slots_per_cpu, cpus()?)?;
+        let counters = KernelCounters::open(take("COUNTERS")?)?;
+        let mut prefixes = PrefixMaps::open(
+            &mut take,
+            plan.capacity(),
+            plan.max_prefixes as usize,
+            before.map(|before| before.view),
+        )?;
         let unblocked = prefixes.put(&plan.prefixes)?;
-        let exempted = ExemptedPackets::open(take(&mut ebpf, "EXEMPTED")?)?;
-        let enforcement = EnforcementSwitch::open(take(&mut ebpf, enforce::SECTION)?)?;
-        let blocking = EnforcementSwitch::open(take(&mut ebpf, blocks::SECTION)?)?;
-        let blocks = BlockMaps::open(take(&mut ebpf, "BLOCKS")?, take(&mut ebpf, "BLOCK_PACKETS")?)?;
-        let clock = GivenClock::open(take(&mut ebpf, clock::SECTION)?)?;
+        let exempted = ExemptedPackets::open(take("EXEMPTED")?, before.is_some())?;
+        let enforcement = EnforcementSwitch::open(take(enforce::SECTION)?)?;
+        let blocking = EnforcementSwitch::open(take(blocks::SECTION)?)?;
+        let blocks = BlockMaps::open(take("BLOCKS")?, take("BLOCK_PACKETS")?)?;
+        let clock = GivenClock::open(take(clock::SECTION)?)?;
         if unblocked > 0 {
             tracing::warn!("{}", super::prefixes::unblocked(unblocked));
         }
         Ok(Self {
-            ebpf,
+            programs,
+            pinning: None,
             xdp: None,
             records,
             slots,
@@ -260,7 +295,7 @@ impl KernelProgram {
         // The program reads no byte; the kernel requires a frame of at least an Ethernet header.
         let frame = [0; 64];
         let options = TestRunOptions { data_in: Some(&frame), ..TestRunOptions::new() };
-        let clock: &mut Xdp = find(&mut self.ebpf, program::CLOCK)?;
+        let clock: &mut Xdp = self.programs.find(program::CLOCK)?;
         let result = clock.test_run(options).map_err(|source| LoadError::Clock { source })?;
         Ok(result.return_value)
     }
@@ -272,9 +307,9 @@ impl KernelProgram {
     pub fn xdp(&mut self) -> Result<&mut Xdp, LoadError> {
         let name = match self.xdp {
             Some(name) => name,
-            None => *self.xdp.insert(load_xdp(&mut self.ebpf)?),
+            None => *self.xdp.insert(self.programs.load_xdp()?),
         };
-        find(&mut self.ebpf, name)
+        self.programs.find(name)
     }
 
     /// A TC program by [`program`] name, verified when it is first used.
@@ -282,10 +317,10 @@ impl KernelProgram {
     /// # Errors
     /// If the kernel refuses it, or the embedded object lacks it.
     pub fn classifier(&mut self, name: &'static str) -> Result<&mut SchedClassifier, LoadError> {
-        if find::<SchedClassifier>(&mut self.ebpf, name)?.fd().is_err() {
-            load_program::<SchedClassifier>(&mut self.ebpf, name)?;
+        if self.programs.find::<SchedClassifier>(name)?.fd().is_err() {
+            self.programs.load::<SchedClassifier>(name)?;
         }
-        find(&mut self.ebpf, name)
+        self.programs.find(name)
     }
 
     /// Lets the kernel verify every program, whether or not it will be used.
@@ -303,12 +338,15 @@ impl KernelProgram {
     /// What the programs of the packet path have cost; nothing while the kernel does not measure it.
     #[must_use]
     pub fn program_runs(&self) -> Vec<ProgramRuns> {
-        if program_runs::are_measured() { program_runs::of(&self.ebpf) } else { vec![] }
+        if program_runs::are_measured() { program_runs::of(&self.programs) } else { vec![] }
     }
 
-    /// The object, for the kernel program's own log.
-    pub const fn ebpf(&mut self) -> &mut Ebpf {
-        &mut self.ebpf
+    /// The object, unless pinned programs are used without it.
+    pub fn ebpf(&mut self) -> Option<&mut Ebpf> {
+        match &mut self.programs {
+            Programs::Object(ebpf) => Some(ebpf),
+            Programs::Pinned { .. } => None,
+        }
     }
 }
 
@@ -321,8 +359,9 @@ fn for_verifier(mut settings: Settings, kernel: Option<KernelVersion>) -> Settin
     settings
 }
 
-fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, LoadError> {
-    ebpf.take_map(name).ok_or(LoadError::Missing(name))
+/// CPUs that there may be.
+fn cpus() -> Result<u32, LoadError> {
+    Ok(aya::util::nr_cpus().map_err(|(_, error)| LoadError::Slots(error))? as u32)
 }
 
 #[cfg(test)]

@@ -14,10 +14,15 @@ pub struct TcpPorts {
 }
 
 impl TcpPorts {
-    /// Writes the watched ports into the section in which the program marks further ones.
-    pub(super) fn open(map: Map, watched: &PortTable) -> Result<Self, LoadError> {
+    /// Writes the watched ports into the section in which the program marks further ones. Marks in the table of an earlier run
+    /// stay.
+    pub(super) fn open(
+        map: Map,
+        watched: &PortTable,
+        earlier: Option<&PortTable>,
+    ) -> Result<Self, LoadError> {
         let mut section = Array::try_from(map).map_err(failed)?;
-        section.set(0, watched, 0).map_err(failed)?;
+        section.set(0, *with_marks(watched, earlier), 0).map_err(failed)?;
         Ok(Self { section })
     }
 
@@ -42,6 +47,15 @@ impl TcpPorts {
         }
         self.section.set(0, table, 0).map_err(failed)
     }
+}
+
+/// The watched ports, with the marks of an earlier table.
+pub(super) fn with_marks(watched: &PortTable, earlier: Option<&PortTable>) -> Box<PortTable> {
+    let mut table = Box::new(*watched);
+    for (kind, before) in table.iter_mut().zip(earlier.into_iter().flatten()) {
+        *kind |= before & port::SUSPECT;
+    }
+    table
 }
 
 /// Index of a port in the table: its number in wire order.

@@ -71,7 +71,8 @@ pub struct PrefixMaps {
 struct Written {
     prefixes: BTreeMap<IpNet, PrefixFlags>,
     leaves_v4: Vec<(u32, Leaf)>,
-    blocks_v6: Vec<u64>,
+    /// Words; `None` where an earlier run may have written something.
+    blocks_v6: Vec<Option<u64>>,
 }
 
 impl Written {
@@ -82,14 +83,16 @@ impl Written {
 }
 
 impl PrefixMaps {
-    /// Takes the maps of a program that was loaded with this `capacity` for each view and `most` prefixes.
+    /// Takes the maps of a program that was loaded with this `capacity` for each view and `most` prefixes. If an earlier run filled
+    /// them, `earlier_view` is the view that packets see.
     pub(super) fn open(
         mut take: impl FnMut(&'static str) -> Result<Map, LoadError>,
         capacity: Capacity,
         most: usize,
+        earlier_view: Option<u32>,
     ) -> Result<Self, LoadError> {
         let failed = |source| LoadError::Write { what: "a prefix map's handle".into(), source };
-        Ok(Self {
+        let mut maps = Self {
             trie_v4: take("PREFIXES_V4")?.try_into().map_err(failed)?,
             trie_v6: take("PREFIXES_V6")?.try_into().map_err(failed)?,
             tables_v4: TableMemory::open(take("TABLES_V4")?)?,
@@ -102,7 +105,33 @@ impl PrefixMaps {
             most,
             view: 0,
             written: [Written::empty(), Written::empty()],
-        })
+        };
+        if let Some(view) = earlier_view {
+            maps.read_earlier(view as usize & 1).map_err(failed)?;
+        }
+        Ok(maps)
+    }
+
+    /// Reads what an earlier run wrote into both views.
+    fn read_earlier(&mut self, view: usize) -> Result<(), MapError> {
+        self.view = view;
+        self.tops.copy_from_slice(&self.tops_v6.get(&0, 0)?);
+        for view in [0, 1] {
+            let leaves_v4 = self.leaves_in_kernel(view);
+            let blocks_v6 = vec![None; (self.capacity.v6_blocks * BLOCK_V6_WORDS) as usize];
+            self.written[view as usize] = Written { prefixes: BTreeMap::new(), leaves_v4, blocks_v6 };
+        }
+        // Flags that no prefix has: whatever a new set says of it is written.
+        let unknown = PrefixFlags(u64::MAX);
+        for key in self.trie_v4.keys() {
+            let (view, net) = earlier_prefix(&key?, |octets: [u8; 4]| IpAddr::from(octets));
+            self.written[view & 1].prefixes.extend(net.map(|net| (net, unknown)));
+        }
+        for key in self.trie_v6.keys() {
+            let (view, net) = earlier_prefix(&key?, |octets: [u8; 16]| IpAddr::from(octets));
+            self.written[view & 1].prefixes.extend(net.map(|net| (net, unknown)));
+        }
+        Ok(())
     }
 
     /// The active view.
@@ -240,20 +269,33 @@ fn leaf_steps(old: &[(u32, Leaf)], new: &[(u32, Leaf)]) -> Vec<LeafStep> {
 /// Writes the words of `new` that differ from those of `held`, one by one, and keeps `held` equal to the kernel's content. What is
 /// behind the end of `held` was never written: the kernel made it of zeros.
 fn differences(
-    held: &mut Vec<u64>,
+    held: &mut Vec<Option<u64>>,
     new: Vec<u64>,
     mut write: impl FnMut(u32, u64) -> Result<(), MapError>,
 ) -> Result<(), MapError> {
     if held.len() < new.len() {
-        held.resize(new.len(), 0);
+        held.resize(new.len(), Some(0));
     }
     for (at, (old, value)) in held.iter_mut().zip(new).enumerate() {
-        if *old != value {
+        if *old != Some(value) {
             write(at as u32, value)?;
-            *old = value;
+            *old = Some(value);
         }
     }
     Ok(())
+}
+
+/// The view and the prefix of a key that an earlier run wrote.
+fn earlier_prefix<const OF: usize, const LEN: usize>(
+    key: &Key<[u8; OF]>,
+    address: impl Fn([u8; LEN]) -> IpAddr,
+) -> (usize, Option<IpNet>) {
+    let data = key.data();
+    let (view, octets) = data.split_at(OF - LEN);
+    let view = view.first_chunk().map_or(0, |view| u32::from_ne_bytes(*view));
+    let length = key.prefix_len().saturating_sub(VIEW_BITS) as u8;
+    let octets = octets.first_chunk().map(|octets| address(*octets));
+    (view as usize, octets.and_then(|address| IpNet::new(address, length).ok()))
 }
 
 enum TrieKey {
@@ -292,17 +334,31 @@ mod tests {
     fn writes_only_words_that_differ_from_the_kernel_s() {
         let mut written = Vec::new();
         let mut held = Vec::new();
-        let mut put = |new: &[u64]| {
-            differences(&mut held, new.to_vec(), |at, value| {
+        let mut put = |held: &mut Vec<Option<u64>>, new: &[u64]| {
+            differences(held, new.to_vec(), |at, value| {
                 written.push((at, value));
                 Ok(())
             })
             .unwrap();
             std::mem::take(&mut written)
         };
-        assert_eq!(put(&[0, 7, 0, 9]), [(1, 7), (3, 9)], "a new map is of zeros");
-        assert_eq!(put(&[0, 7]), []);
-        assert_eq!(put(&[5, 0, 0, 9, 0]), [(0, 5), (1, 0)], "what was behind is known");
+        assert_eq!(put(&mut held, &[0, 7, 0, 9]), [(1, 7), (3, 9)], "a new map is of zeros");
+        assert_eq!(put(&mut held, &[0, 7]), []);
+        assert_eq!(put(&mut held, &[5, 0, 0, 9, 0]), [(0, 5), (1, 0)], "what was behind is known");
+        let mut held = vec![None; 2];
+        assert_eq!(put(&mut held, &[0, 7, 0]), [(0, 0), (1, 7)], "an earlier run may have written something");
+    }
+
+    #[test]
+    fn earlier_prefix_is_the_one_that_was_written() {
+        for (view, net) in [(0, "10.0.0.0/8"), (1, "9.9.9.9/32"), (1, "2001:db8::/32"), (0, "::/0")] {
+            let net: IpNet = net.parse().unwrap();
+            let read = match key(view, net) {
+                TrieKey::V4(key) => earlier_prefix(&key, |octets: [u8; 4]| IpAddr::from(octets)),
+                TrieKey::V6(key) => earlier_prefix(&key, |octets: [u8; 16]| IpAddr::from(octets)),
+            };
+            assert_eq!(read, (view, Some(net)));
+        }
     }
 
     #[test]

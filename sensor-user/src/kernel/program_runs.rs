@@ -2,12 +2,9 @@
 
 use std::{fs, time::Duration};
 
-use aya::{
-    Ebpf,
-    programs::{Program, ProgramInfo},
-};
+use aya::programs::{Program, ProgramInfo};
 
-use super::object::program;
+use super::{object::program, programs::Programs};
 
 /// Whether the kernel measures programs (`sysctl kernel.bpf_stats_enabled=1`).
 const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
@@ -29,11 +26,11 @@ pub(super) fn are_measured() -> bool {
 }
 
 /// The programs of the packet path that are loaded.
-pub(super) fn of(ebpf: &Ebpf) -> Vec<ProgramRuns> {
+pub(super) fn of(programs: &Programs) -> Vec<ProgramRuns> {
     program::PACKET_PATH
         .iter()
         .filter_map(|name| {
-            let info = info(ebpf.program(name)?)?;
+            let info = info(programs.get(name)?)?;
             Some(ProgramRuns { name, count: info.run_count(), time: info.run_time() })
         })
         .collect()

@@ -9,7 +9,7 @@ use sensor_common::{
 };
 use sensor_core::address::FiveTuple;
 
-use super::object::LoadError;
+use super::{object::LoadError, ports::with_marks};
 
 /// Name of the section of globals with the table of UDP ports.
 pub(super) const SECTION: &str = ".bss.udp_ports";
@@ -20,16 +20,22 @@ pub struct QuicFlows {
     flows: HashMap<MapData, FlowKey, u8>,
     /// The table without marks.
     watched: Box<PortTable>,
-    counted: Vec<FiveTuple>,
+    counted: Vec<FlowKey>,
 }
 
 impl QuicFlows {
-    /// Writes the watched ports.
-    pub(super) fn open(ports: Map, flows: Map, watched: &PortTable) -> Result<Self, LoadError> {
+    /// Writes the watched ports. Flows of an earlier run are counted until others are named.
+    pub(super) fn open(
+        ports: Map,
+        flows: Map,
+        watched: &PortTable,
+        earlier: Option<&PortTable>,
+    ) -> Result<Self, LoadError> {
         let mut ports = Array::try_from(ports).map_err(failed)?;
-        ports.set(0, watched, 0).map_err(failed)?;
-        let flows = HashMap::try_from(flows).map_err(failed)?;
-        Ok(Self { ports, flows, watched: Box::new(*watched), counted: Vec::new() })
+        ports.set(0, *with_marks(watched, earlier), 0).map_err(failed)?;
+        let flows: HashMap<_, FlowKey, u8> = HashMap::try_from(flows).map_err(failed)?;
+        let counted = flows.keys().collect::<Result<_, _>>().map_err(failed)?;
+        Ok(Self { ports, flows, watched: Box::new(*watched), counted })
     }
 
     /// Counts these flows from now on, and no others.
@@ -37,14 +43,15 @@ impl QuicFlows {
     /// # Errors
     /// The kernel's error, which a loaded program does not cause.
     pub fn count(&mut self, flows: &[FiveTuple]) -> Result<(), LoadError> {
-        for tuple in self.counted.iter().filter(|tuple| !flows.contains(tuple)) {
-            self.flows.remove(&key(tuple)).map_err(failed)?;
+        let keys: Vec<_> = flows.iter().map(key).collect();
+        for gone in self.counted.iter().filter(|known| !keys.contains(known)) {
+            self.flows.remove(gone).map_err(failed)?;
         }
-        for tuple in flows {
-            self.flows.insert(key(tuple), 1, 0).map_err(failed)?;
+        for key in &keys {
+            self.flows.insert(*key, 1, 0).map_err(failed)?;
         }
         self.ports.set(0, *marked(&self.watched, flows), 0).map_err(failed)?;
-        self.counted = flows.to_vec();
+        self.counted = keys;
         Ok(())
     }
 }

@@ -39,6 +39,8 @@ pub struct RecordRing {
     /// Bytes read, and bytes of those that were published.
     read: u64,
     acknowledged: u64,
+    /// Where what must stay in the ring begins, if anything must.
+    kept_from: Option<u64>,
     /// Producer position at the last read.
     written: u64,
     /// Most bytes that waited at a time.
@@ -69,11 +71,45 @@ impl RecordRing {
                 return Err(error);
             }
         };
-        let mut ring =
-            Self { consumer, producer, page, size, read: 0, acknowledged: 0, written: 0, peak: 0, map };
+        let mut ring = Self {
+            consumer,
+            producer,
+            page,
+            size,
+            read: 0,
+            acknowledged: 0,
+            kept_from: None,
+            written: 0,
+            peak: 0,
+            map,
+        };
         ring.read = ring.consumed().load(Ordering::Acquire);
-        ring.acknowledged = ring.read;
+        (ring.acknowledged, ring.written) = (ring.read, ring.read);
         Ok(ring)
+    }
+
+    /// Skips the records before `position`, as far as they are in the ring.
+    pub fn skip_to(&mut self, position: u64) {
+        if position > self.read && position <= self.produced().load(Ordering::Acquire) {
+            (self.read, self.written) = (position, position);
+        }
+    }
+
+    /// The position behind the last record that was taken.
+    #[must_use]
+    pub const fn position(&self) -> u64 {
+        self.read
+    }
+
+    /// Bytes that wait to be taken.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.produced().load(Ordering::Acquire).saturating_sub(self.read)
+    }
+
+    /// Keeps records from this position on in the ring after they were taken, unless that would fill half of it.
+    pub const fn keep_from(&mut self, position: Option<u64>) {
+        self.kept_from = position;
     }
 
     /// The next record, or `None` if there is none yet.
@@ -125,9 +161,15 @@ impl RecordRing {
 
     /// Publishes the position to the kernel.
     fn acknowledge(&mut self) {
-        if self.acknowledged != self.read {
-            self.consumed().store(self.read, Ordering::Release);
-            self.acknowledged = self.read;
+        let free = match self.kept_from {
+            Some(kept) if self.read.saturating_sub(kept) <= self.size as u64 / 2 => {
+                kept.clamp(self.acknowledged, self.read)
+            }
+            _ => self.read,
+        };
+        if self.acknowledged != free {
+            self.consumed().store(free, Ordering::Release);
+            self.acknowledged = free;
         }
     }
 

@@ -85,22 +85,35 @@ impl LinkInfo {
     }
 }
 
-/// Identifiers of the programs in the filters of an interface below `parent`.
+/// A filter with a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Filter {
+    /// Its program, by its identifier.
+    pub(super) program: u32,
+    /// Its priority.
+    pub(super) priority: u16,
+    /// Its handle.
+    pub(super) handle: u32,
+}
+
+/// The filters with programs of an interface below `parent`.
 ///
 /// # Errors
 /// As the kernel says; also when there is no such discipline.
-pub(super) fn filter_programs(index: u32, parent: u32) -> io::Result<Vec<u32>> {
+pub(super) fn filters(index: u32, parent: u32) -> io::Result<Vec<Filter>> {
     let mut request = [0; FILTER_LEN];
     request[4..8].copy_from_slice(&index.to_ne_bytes());
     request[12..16].copy_from_slice(&parent.to_ne_bytes());
     let answers = ask(libc::RTM_GETTFILTER, DUMP, &request)?;
-    Ok(answers.iter().filter_map(|answer| filter_program(answer)).collect())
+    Ok(answers.iter().filter_map(|answer| filter(answer)).collect())
 }
 
-fn filter_program(answer: &[u8]) -> Option<u32> {
+fn filter(answer: &[u8]) -> Option<Filter> {
+    let word = |at: usize| Some(u32::from_ne_bytes(answer.get(at..at + 4)?.try_into().ok()?));
     let options = attributes(answer.get(FILTER_LEN..)?).find(|(kind, _)| *kind == libc::TCA_OPTIONS)?.1;
     let id = attributes(options).find(|(kind, _)| *kind == BPF_ID)?.1;
-    Some(u32::from_ne_bytes(id.try_into().ok()?))
+    let program = u32::from_ne_bytes(id.try_into().ok()?);
+    Some(Filter { program, priority: (word(16)? >> 16) as u16, handle: word(8)? })
 }
 
 /// Indexes of the interfaces that a default route goes through.
@@ -275,13 +288,15 @@ mod tests {
     }
 
     #[test]
-    fn reads_the_program_of_a_filter() {
+    fn reads_the_program_and_the_place_of_a_filter() {
         let options = [attribute(7, b"smb_tc_in\0"), attribute(11, &77_u32.to_ne_bytes())].concat();
         let mut answer = vec![0; FILTER_LEN];
+        answer[8..12].copy_from_slice(&1_u32.to_ne_bytes());
+        answer[16..20].copy_from_slice(&0xC000_0003_u32.to_ne_bytes());
         answer.extend(attribute(libc::TCA_KIND, b"bpf\0"));
-        assert_eq!(filter_program(&answer), None);
+        assert_eq!(filter(&answer), None);
         answer.extend(attribute(libc::TCA_OPTIONS, &options));
-        assert_eq!(filter_program(&answer), Some(77));
+        assert_eq!(filter(&answer), Some(Filter { program: 77, priority: 0xC000, handle: 1 }));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use sensor_core::{
     StateChanges,
     event::Event,
     exempt::Hit,
-    flow::StoredFlow,
+    flow::{ChangedFlow, StoredFlow},
     incident::{Enriched, Link},
     time::Timestamp,
 };
@@ -16,6 +16,7 @@ use crate::{
     response::{Entry, StoredBlocks, exec::ExecRun},
     sinks::OutputStatus,
     statistics::OutputCounts,
+    storage::RingPlace,
 };
 
 /// Events and state to store together.
@@ -27,6 +28,10 @@ pub struct Batch {
     pub changes: StateChanges,
     /// Open connections, when they are due to be saved: they replace those that were saved before.
     pub connections: Option<Vec<StoredFlow<Link>>>,
+    /// Connections that changed, where they are saved one by one.
+    pub changed_connections: Vec<ChangedFlow<Link>>,
+    /// How much of the ring this contains.
+    pub ring: Option<RingPlace>,
     /// Hits of exemptions, likewise.
     pub hits: Option<BTreeMap<String, Hit>>,
     /// Blocks in force, if they changed.
@@ -74,6 +79,11 @@ pub trait Output {
 
     /// Documents name the interface with this index from now on.
     fn interface(&mut self, index: u32, name: &str);
+
+    /// How much of the ring is stored durably, of what batches said about it.
+    fn ring_committed(&self) -> u64 {
+        0
+    }
 
     /// Whether state is kept, so that incidents and connections continue after the end of the run.
     fn keeps_state(&self) -> bool;

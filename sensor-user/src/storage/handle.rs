@@ -39,6 +39,8 @@ struct Progress {
     /// The writer takes nothing any more.
     ended: AtomicBool,
     done: AtomicU64,
+    /// How much of the ring the committed state contains.
+    ring: AtomicU64,
     /// Documents in batches that were taken and are not committed.
     documents: AtomicU64,
     failures: AtomicU64,
@@ -142,6 +144,12 @@ impl Committed {
         *self.lock()
     }
 
+    /// How much of the ring the committed state contains, as the last batch said that had such a position.
+    #[must_use]
+    pub fn ring(&self) -> u64 {
+        self.0.ring.load(Ordering::Acquire)
+    }
+
     /// Waits for a document behind a place, or until `stops` says so to whoever is [woken](Self::wake), for so long at most;
     /// gives the place of the last one.
     #[must_use]
@@ -214,6 +222,9 @@ impl Committed {
         *known = (*known).max(sequence);
         let documents: usize = batches.iter().map(|batch| batch.documents.len()).sum();
         batches.iter().filter_map(|batch| batch.made).for_each(|made| self.0.latency.observe(made.elapsed()));
+        if let Some(place) = batches.iter().filter_map(|batch| batch.ring).next_back() {
+            self.0.ring.store(place.position, Ordering::Release);
+        }
         self.0.documents.fetch_sub(documents as u64, Ordering::Relaxed);
         self.0.done.fetch_add(batches.len() as u64, Ordering::Release);
         self.0.failing.store(false, Ordering::Relaxed);

@@ -2,7 +2,10 @@
 
 use rusqlite::{Transaction, params};
 
-use super::{RowBatch, rows::day_of};
+use super::{
+    RowBatch,
+    rows::{day_of, ring_value},
+};
 
 /// Puts a batch into the database.
 pub(super) fn put(transaction: &Transaction<'_>, batch: &RowBatch) -> rusqlite::Result<()> {
@@ -55,6 +58,16 @@ pub(super) fn put(transaction: &Transaction<'_>, batch: &RowBatch) -> rusqlite::
             insert.execute(params![key, state])?;
         }
     }
+    for (key, state) in &batch.changed_connections {
+        match state {
+            Some(state) => transaction
+                .prepare_cached("INSERT OR REPLACE INTO connections (key, state) VALUES (?1, ?2)")?
+                .execute(params![key, state])?,
+            None => {
+                transaction.prepare_cached("DELETE FROM connections WHERE key = ?1")?.execute(params![key])?
+            }
+        };
+    }
     if !batch.terms.is_empty() {
         let mut upsert = transaction.prepare_cached(
             "INSERT INTO terms (rule, value, last) VALUES (?1, ?2, ?3)
@@ -80,7 +93,7 @@ pub(super) fn put(transaction: &Transaction<'_>, batch: &RowBatch) -> rusqlite::
             params![sink, sequence.cast_signed()],
         )?;
     }
-    for (key, value) in &batch.meta {
+    for (key, value) in batch.meta.iter().chain(&batch.ring.map(ring_value)) {
         transaction.execute(
             "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2",
             params![key, value],

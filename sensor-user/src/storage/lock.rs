@@ -49,6 +49,20 @@ impl Lock {
     }
 }
 
+/// The running agent that has the lock of a directory: its process, if it is known. `None` if none has it.
+#[must_use]
+pub fn agent_of(directory: &Path) -> Option<Option<u32>> {
+    let file = File::open(directory.join(FILE)).ok()?;
+    match Flock::lock(file, FlockArg::LockSharedNonblock) {
+        Err((mut file, Errno::EWOULDBLOCK)) => {
+            let mut text = String::new();
+            let _ = file.read_to_string(&mut text);
+            Some(text.trim().parse().ok())
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,8 +72,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let first = Lock::take(directory.path()).unwrap();
         let refused = Lock::take(directory.path()).unwrap_err();
+        assert_eq!(agent_of(directory.path()), Some(Some(std::process::id())));
         assert!(matches!(refused, StorageError::InUse { pid: Some(pid), .. } if pid == std::process::id()));
         drop(first);
+        assert_eq!(agent_of(directory.path()), None);
         assert!(Lock::take(directory.path()).is_ok());
     }
 }

@@ -108,6 +108,17 @@ pub const fn day_of(nanos: i64) -> i64 {
     nanos.div_euclid(86_400_000_000_000)
 }
 
+/// How much of what the kernel program reported a state contains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RingPlace {
+    /// Identifies the program, and so its ring.
+    pub program: u64,
+    /// The position in the ring behind the last record.
+    pub position: u64,
+    /// Packets that are accounted to connections.
+    pub accounted: i64,
+}
+
 /// What is committed together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowBatch {
@@ -123,6 +134,10 @@ pub struct RowBatch {
     pub contacts: Vec<Contact>,
     /// Connections that are open, by key: they replace all that were kept before.
     pub connections: Option<Vec<(Vec<u8>, Vec<u8>)>>,
+    /// Connections that changed, by key, after `connections` took their place; `None` removes one.
+    pub changed_connections: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// How much of the ring this state contains.
+    pub ring: Option<RingPlace>,
     /// Known terms: rule, value, when it was seen last.
     pub terms: Vec<(String, String, i64)>,
     /// Rules that forgot what they had seen before a time.
@@ -146,7 +161,12 @@ impl RowBatch {
         self.incidents.extend(later.incidents);
         self.verdicts.extend(later.verdicts);
         self.contacts.extend(later.contacts);
+        if later.connections.is_some() {
+            self.changed_connections.clear();
+        }
         self.connections = later.connections.or(self.connections.take());
+        self.changed_connections.extend(later.changed_connections);
+        self.ring = later.ring.or(self.ring);
         self.terms.extend(later.terms);
         self.forgotten_terms.extend(later.forgotten_terms);
         self.hits = later.hits.or(self.hits.take());
@@ -176,4 +196,26 @@ pub struct Rows {
     pub hits: BTreeMap<String, Vec<u8>>,
     /// Single values.
     pub meta: BTreeMap<String, Vec<u8>>,
+}
+
+impl Rows {
+    /// How much of the ring this state contains.
+    #[must_use]
+    pub fn ring(&self) -> Option<RingPlace> {
+        let [program, position, accounted] = self.meta.get(RING)?.as_chunks().0 else { return None };
+        Some(RingPlace {
+            program: u64::from_le_bytes(*program),
+            position: u64::from_le_bytes(*position),
+            accounted: i64::from_le_bytes(*accounted),
+        })
+    }
+}
+
+/// Key of how much of the ring the state contains, among the single values.
+const RING: &str = "ring";
+
+/// The single value that says how much of the ring the state contains.
+pub(super) fn ring_value(place: RingPlace) -> (&'static str, Vec<u8>) {
+    let RingPlace { program, position, accounted } = place;
+    (RING, [program.to_le_bytes(), position.to_le_bytes(), accounted.to_le_bytes()].concat())
 }

@@ -260,7 +260,8 @@ impl Drop for Writer {
 }
 
 fn rows_of(batch: &RowBatch) -> usize {
-    batch.documents.len() + batch.incidents.len() + batch.terms.len() + 1
+    let connections = batch.changed_connections.len();
+    batch.documents.len() + batch.incidents.len() + batch.terms.len() + connections + 1
 }
 
 fn last_sequence(connection: &Connection) -> rusqlite::Result<u64> {

@@ -70,7 +70,10 @@ fn programs(kernel: &mut KernelProgram) -> Result<Vec<Loaded>> {
 
 /// The XDP program of this name, verified.
 fn xdp<'a>(kernel: &'a mut KernelProgram, name: &str) -> Result<&'a mut Xdp> {
-    let program = kernel.ebpf().program_mut(name).with_context(|| format!("no program {name}"))?;
+    let program = kernel
+        .ebpf()
+        .and_then(|ebpf| ebpf.program_mut(name))
+        .with_context(|| format!("no program {name}"))?;
     let xdp: &mut Xdp = program.try_into().with_context(|| format!("{name} as an XDP program"))?;
     xdp.load().with_context(|| format!("load {name}"))?;
     Ok(xdp)

@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test cannot go on without an answer")]
 
 mod disk;
+mod outage;
 mod restart;
 mod threads;

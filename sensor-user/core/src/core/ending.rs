@@ -49,6 +49,19 @@ impl Core {
         }
     }
 
+    /// The kernel program continues to count, and the next run continues with every connection as it is.
+    pub(super) fn pause(&mut self, now: Timestamp, out: &mut Vec<Event>) {
+        self.decide_all_alone(now, out);
+        self.flows.report_open(&mut self.changes);
+        self.settle_changes(now, out);
+        let summaries = self.book.end_windows(now);
+        self.end_windows(summaries, now, out);
+        self.settle_changes(now, out);
+        let mut written = Vec::new();
+        self.book.finish(now, true, &mut written);
+        out.extend(written.into_iter().map(Event::from));
+    }
+
     pub(super) fn end(&mut self, kept: bool, now: Moment, out: &mut Vec<Event>) {
         self.decide_all_alone(now.at, out);
         // Those that wait for the end of a window of the quota come after the others, which the window holds back to its end.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Core;
 use crate::{
     exempt::Exemptions,
-    flow::{FlowTable, StoredFlow},
+    flow::{ChangedFlow, FlowTable, StoredFlow},
     incident::{IncidentTally, Link, StoredIncident},
     level::Severity,
     record::DecodeError,
@@ -51,9 +51,25 @@ impl Core {
         StateChanges { incidents: self.book.take_changes(), terms: self.terms.take_changes(now) }
     }
 
-    /// Connections of incidents, to go on with them after a restart.
-    pub fn connections(&self) -> impl Iterator<Item = StoredFlow<Link>> + '_ {
-        self.flows.store(|link| link.incident.is_some())
+    /// Connections to go on with after a restart: of incidents, or all.
+    pub fn connections(&self, all: bool) -> impl Iterator<Item = StoredFlow<Link>> + '_ {
+        self.flows.store(move |link| all || link.incident.is_some())
+    }
+
+    /// Notes from now on which connections change.
+    pub fn follow_connections(&mut self) {
+        self.flows.follow_changes();
+    }
+
+    /// How many connections changed since they were last taken.
+    #[must_use]
+    pub fn changed_connections(&self) -> usize {
+        self.flows.changed()
+    }
+
+    /// Takes the connections that changed.
+    pub fn take_changed_connections(&mut self) -> Vec<ChangedFlow<Link>> {
+        self.flows.take_changed()
     }
 
     /// The step of the wall clock that came to light since this was last asked.

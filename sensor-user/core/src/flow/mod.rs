@@ -20,5 +20,5 @@ mod view;
 pub use self::{
     quic::QuicCounts,
     state::Flow,
-    table::{Change, FlowEntry, FlowTable, FlowTableOptions, StoredFlow},
+    table::{Change, ChangedFlow, FlowEntry, FlowTable, FlowTableOptions, StoredFlow},
 };

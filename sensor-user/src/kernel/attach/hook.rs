@@ -5,7 +5,10 @@ use std::fmt;
 use aya::programs::{TcAttachType, XdpMode};
 use sensor_common::slot::Hook;
 
-use crate::kernel::rtnetlink::{CLSACT_EGRESS, CLSACT_INGRESS};
+use crate::kernel::{
+    pins::Place,
+    rtnetlink::{CLSACT_EGRESS, CLSACT_INGRESS},
+};
 
 /// The wanted hook for incoming frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +56,17 @@ pub enum TcMode {
     Clsact,
 }
 
+impl Ingress {
+    /// Where that is at an interface.
+    pub(super) const fn place(self) -> Place {
+        match self {
+            Self::XdpNative => Place::XdpNative,
+            Self::XdpGeneric => Place::XdpGeneric,
+            Self::Tc(mode) => Direction::Incoming.place(mode),
+        }
+    }
+}
+
 impl fmt::Display for Ingress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -96,6 +110,16 @@ impl Direction {
         }
     }
 
+    /// Where a TC program is for it.
+    pub(super) const fn place(self, mode: TcMode) -> Place {
+        match (self, mode) {
+            (Self::Incoming, TcMode::Tcx) => Place::TcxIngress,
+            (Self::Incoming, TcMode::Clsact) => Place::ClsactIngress,
+            (Self::Outgoing, TcMode::Tcx) => Place::TcxEgress,
+            (Self::Outgoing, TcMode::Clsact) => Place::ClsactEgress,
+        }
+    }
+
     pub(super) const fn clsact_parent(self) -> u32 {
         match self {
             Self::Incoming => CLSACT_INGRESS,
@@ -121,6 +145,17 @@ impl IngressChoice {
             Self::XdpNative => &[(Ingress::XdpNative, XdpMode::Driver)],
             Self::XdpGeneric => &[(Ingress::XdpGeneric, XdpMode::Skb)],
             Self::Tc => &[],
+        }
+    }
+}
+
+impl TcChoice {
+    /// The ways that it allows.
+    pub(super) const fn modes(self) -> &'static [TcMode] {
+        match self {
+            Self::Auto => &[TcMode::Tcx, TcMode::Clsact],
+            Self::Tcx => &[TcMode::Tcx],
+            Self::Clsact => &[TcMode::Clsact],
         }
     }
 }

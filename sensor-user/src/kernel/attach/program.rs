@@ -5,7 +5,7 @@ use std::io;
 use aya::{
     programs::{
         LinkOrder, ProgramError, SchedClassifier, TcAttachType,
-        links::Link as _,
+        links::{FdLink, Link as _},
         tc::{
             NlOptions, SchedClassifierLink, TcAttachOptions, TcError, qdisc_add_clsact, qdisc_detach_program,
         },
@@ -13,59 +13,112 @@ use aya::{
     },
     sys::SyscallError,
 };
+use aya_obj::generated::bpf_attach_type;
 use nix::errno::Errno;
 use sensor_common::headers::Link;
 
-use super::{AttachError, Direction, Ingress, IngressChoice, TcChoice, TcMode};
+use super::{AttachError, Direction, Ingress, IngressChoice, TcChoice, TcMode, pinned};
 use crate::kernel::{
     claim::{self, Claim},
     interface::Interface,
     object::{KernelProgram, LoadError, program},
+    pins::{LinkPin, PinError, Place},
     privileges,
     rtnetlink::{self, LinkInfo},
+    tcx,
     watcher::watcher_of,
     xdp_program::XdpProgram,
 };
 
 /// An attached program: its identifier in the kernel, and the link.
 pub(super) struct Program {
-    id: u32,
-    link: AnyLink,
+    pub(super) id: u32,
+    pub(super) place: Place,
+    pub(super) link: AnyLink,
+    pub(super) pin: Option<LinkPin>,
 }
 
-enum AnyLink {
+pub(super) enum AnyLink {
     Xdp(XdpLink),
     Tcx(SchedClassifierLink),
     Clsact(SchedClassifierLink),
+    /// A link that is pinned too.
+    Pinned(FdLink),
+}
+
+/// Whether the kernel has the program with this identifier there.
+pub(super) fn is_attached(interface: u32, place: Place, id: u32) -> bool {
+    let tcx = |place| tcx::programs(interface, place).is_ok_and(|programs| programs.contains(&id));
+    // Without the clsact discipline the question is an error.
+    let filter = |direction: Direction| {
+        rtnetlink::filters(interface, direction.clsact_parent())
+            .is_ok_and(|filters| filters.iter().any(|filter| filter.program == id))
+    };
+    match place {
+        Place::XdpNative | Place::XdpGeneric => {
+            LinkInfo::of(interface).is_ok_and(|info| info.xdp_program == Some(id))
+        }
+        Place::TcxIngress => tcx(bpf_attach_type::BPF_TCX_INGRESS),
+        Place::TcxEgress => tcx(bpf_attach_type::BPF_TCX_EGRESS),
+        Place::ClsactIngress => filter(Direction::Incoming),
+        Place::ClsactEgress => filter(Direction::Outgoing),
+    }
 }
 
 impl Program {
     /// Whether the kernel still has it there.
-    pub(super) fn is_there(&self, Interface { name, index, .. }: &Interface, direction: Direction) -> bool {
-        match self.link {
-            AnyLink::Xdp(_) => LinkInfo::of(*index).is_ok_and(|info| info.xdp_program == Some(self.id)),
-            AnyLink::Tcx(_) => SchedClassifier::query_tcx(name, direction.attach_type())
-                .is_ok_and(|(_, programs)| programs.iter().any(|program| program.id() == self.id)),
-            // Without the clsact discipline the question is an error.
-            AnyLink::Clsact(_) => rtnetlink::filter_programs(*index, direction.clsact_parent())
-                .is_ok_and(|programs| programs.contains(&self.id)),
-        }
+    pub(super) fn is_there(&self, interface: &Interface) -> bool {
+        is_attached(interface.index, self.place, self.id)
     }
 
     /// Takes it off.
     pub(super) fn detach(self) -> Result<(), ProgramError> {
+        self.remove_pin();
         match self.link {
             AnyLink::Xdp(link) => link.detach(),
             AnyLink::Tcx(link) | AnyLink::Clsact(link) => link.detach(),
+            AnyLink::Pinned(link) => link.detach(),
         }
     }
 
     /// Gives up the link of a program that somebody took off.
     pub(super) fn abandon(self) {
+        self.remove_pin();
+        self.leave();
+    }
+
+    /// Closes the link. A pinned one stays.
+    pub(super) fn leave(self) {
         // To detach a filter is to delete whatever has its number by now. The link of a filter holds nothing.
         if let AnyLink::Clsact(link) = self.link {
             std::mem::forget(link);
         }
+    }
+
+    fn remove_pin(&self) {
+        if let Some(pin) = &self.pin
+            && let Err(error) = pin.remove()
+        {
+            tracing::warn!("{error}");
+        }
+    }
+
+    /// Pins it, if the programs are to be pinned.
+    fn pinned(self, kernel: &mut KernelProgram, interface: &Interface) -> Result<Self, AttachError> {
+        let Some(folder) = kernel.pins() else { return Ok(self) };
+        let pin = folder.link(interface.index, self.place);
+        let no_link = |error| PinError::object("pin", pin.path(), &error);
+        let link = match self.link {
+            AnyLink::Xdp(link) => FdLink::try_from(link).map_err(no_link)?,
+            AnyLink::Tcx(link) => FdLink::try_from(link).map_err(no_link)?,
+            AnyLink::Clsact(link) => {
+                pinned::mark_filter(kernel, interface, self.place, &pin)?;
+                return Ok(Self { link: AnyLink::Clsact(link), pin: Some(pin), ..self });
+            }
+            AnyLink::Pinned(link) => link,
+        };
+        let link = AnyLink::Pinned(pin.pin(link)?.into());
+        Ok(Self { link, pin: Some(pin), ..self })
     }
 }
 
@@ -83,6 +136,9 @@ pub(super) fn attach_ingress(
     tc: TcChoice,
     claim: &mut Option<Claim>,
 ) -> Result<Incoming, AttachError> {
+    if let Some((ingress, program)) = pinned::ingress(kernel, interface, choice, tc, claim)? {
+        return Ok(Incoming { ingress, program, instead: None });
+    }
     let mut reasons = Vec::new();
     let mut modes = choice.xdp_modes();
     if interface.link == Link::Ip && !modes.is_empty() {
@@ -99,9 +155,12 @@ pub(super) fn attach_ingress(
             Err(error) => return Err(error.into()),
         };
         let link = xdp.attach_to_if_index(interface.index, *mode).and_then(|id| xdp.take_link(id));
-        let program = link.and_then(|link| Ok(Program { id: xdp.info()?.id(), link: AnyLink::Xdp(link) }));
+        let program = link.and_then(|link| {
+            Ok(Program { id: xdp.info()?.id(), place: ingress.place(), link: AnyLink::Xdp(link), pin: None })
+        });
         match program {
             Ok(program) => {
+                let program = program.pinned(kernel, interface)?;
                 return Ok(Incoming { ingress: *ingress, program, instead: said(&reasons) });
             }
             Err(error) if os_error(&error).is_some_and(|e| e == Errno::EBUSY || e == Errno::EEXIST) => {
@@ -110,6 +169,10 @@ pub(super) fn attach_ingress(
                     && let Some(process) = watcher_of(interface.index)
                 {
                     return Err(watched(interface, Some(process)));
+                }
+                // A running agent has a claim.
+                if program.is_of_a_sensor() && Claim::on(interface.index).is_ok() {
+                    return Err(AttachError::Left { interface: interface.name.clone() });
                 }
                 if choice != IngressChoice::Auto || program.is_of_a_sensor() {
                     return Err(AttachError::Busy { interface: interface.name.clone(), program });
@@ -154,6 +217,50 @@ pub(super) fn attach_tc(
 ) -> Result<(TcMode, Program), AttachError> {
     let name = program::tc(direction.hook(), interface.link);
     let place = direction.attach_type();
+    claim_interface(interface, direction, claim)?;
+    if let Some(taken) = pinned::tc(kernel, interface, direction, choice) {
+        return Ok(taken);
+    }
+    let classifier =
+        kernel.classifier(name).map_err(|error| refused(interface, direction, &[error.to_string()]))?;
+    let mut reasons = Vec::new();
+    if choice != TcChoice::Clsact {
+        match tc_link(classifier, interface, place, TcAttachOptions::TcxOrder(LinkOrder::default())) {
+            Ok((id, link)) => {
+                let program =
+                    Program { id, place: direction.place(TcMode::Tcx), link: AnyLink::Tcx(link), pin: None };
+                return Ok((TcMode::Tcx, program.pinned(kernel, interface)?));
+            }
+            Err(error) => reasons.push(format!("TCX: {}", describe(&error))),
+        }
+    }
+    if choice != TcChoice::Tcx {
+        // A clsact qdisc may exist already, from other software or an earlier run: it is shared.
+        let _ = qdisc_add_clsact(&interface.name);
+        // A killed run leaves its filter behind, which is known by its name.
+        let _ = qdisc_detach_program(&interface.name, place, name);
+        match tc_link(classifier, interface, place, TcAttachOptions::Netlink(NlOptions::default())) {
+            Ok((id, link)) => {
+                let program = Program {
+                    id,
+                    place: direction.place(TcMode::Clsact),
+                    link: AnyLink::Clsact(link),
+                    pin: None,
+                };
+                return Ok((TcMode::Clsact, program.pinned(kernel, interface)?));
+            }
+            Err(error) => reasons.push(format!("TC clsact: {}", describe(&error))),
+        }
+    }
+    Err(refused(interface, direction, &reasons))
+}
+
+/// Claims the interface, unless that was done.
+pub(super) fn claim_interface(
+    interface: &Interface,
+    direction: Direction,
+    claim: &mut Option<Claim>,
+) -> Result<(), AttachError> {
     if claim.is_none() {
         match Claim::on(interface.index) {
             Ok(claimed) => *claim = Some(claimed),
@@ -165,26 +272,7 @@ pub(super) fn attach_tc(
             }
         }
     }
-    let classifier =
-        kernel.classifier(name).map_err(|error| refused(interface, direction, &[error.to_string()]))?;
-    let mut reasons = Vec::new();
-    if choice != TcChoice::Clsact {
-        match tc_link(classifier, interface, place, TcAttachOptions::TcxOrder(LinkOrder::default())) {
-            Ok((id, link)) => return Ok((TcMode::Tcx, Program { id, link: AnyLink::Tcx(link) })),
-            Err(error) => reasons.push(format!("TCX: {}", describe(&error))),
-        }
-    }
-    if choice != TcChoice::Tcx {
-        // A clsact qdisc may exist already, from other software or an earlier run: it is shared.
-        let _ = qdisc_add_clsact(&interface.name);
-        // A killed run leaves its filter behind, which is known by its name.
-        let _ = qdisc_detach_program(&interface.name, place, name);
-        match tc_link(classifier, interface, place, TcAttachOptions::Netlink(NlOptions::default())) {
-            Ok((id, link)) => return Ok((TcMode::Clsact, Program { id, link: AnyLink::Clsact(link) })),
-            Err(error) => reasons.push(format!("TC clsact: {}", describe(&error))),
-        }
-    }
-    Err(refused(interface, direction, &reasons))
+    Ok(())
 }
 
 fn tc_link(

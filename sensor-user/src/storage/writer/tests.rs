@@ -14,7 +14,7 @@ use std::{
 
 use super::*;
 use crate::storage::{
-    DocumentKind, DocumentQuery, IncidentQuery, IncidentRow, NewDocument, Reader, Subscriber,
+    DocumentKind, DocumentQuery, IncidentQuery, IncidentRow, NewDocument, Reader, RingPlace, Subscriber,
 };
 use crate::wall_clock;
 
@@ -127,10 +127,19 @@ fn state_survives_a_restart() {
         terms: vec![("rule".into(), "8.8.4.4".into(), 9)],
         ..RowBatch::default()
     });
+    assert_eq!(store.handle.committed().ring(), 0);
+    let ring = RingPlace { program: 7, position: u64::MAX, accounted: -1 };
+    store.submit(RowBatch {
+        changed_connections: vec![(vec![9], None), (vec![3], Some(vec![4])), (vec![5], Some(vec![6]))],
+        ring: Some(ring),
+        ..RowBatch::default()
+    });
+    assert_eq!(store.handle.committed().ring(), u64::MAX);
     store.end();
     let store = Running::begin(directory.path(), Bounds::default());
     assert_eq!(store.rows.incidents.len(), 2);
-    assert_eq!(store.rows.connections, [vec![9]]);
+    assert_eq!(store.rows.connections, [vec![4], vec![6]]);
+    assert_eq!(store.rows.ring(), Some(ring));
     assert_eq!(store.rows.terms, [("rule".to_owned(), "8.8.4.4".to_owned(), 9)]);
     assert_eq!((store.rows.hits["x"].as_slice(), store.rows.meta["clock"].as_slice()), (&[3][..], &[4][..]));
     let reader = Reader::open(directory.path()).unwrap();

@@ -84,7 +84,11 @@ fn bytes_of(batch: &RowBatch) -> u64 {
     let connections =
         batch.connections.iter().flatten().map(|(key, state)| (key.len() + state.len()) as u64 + ROW);
     let verdicts = batch.verdicts.iter().map(|one| one.state.len() as u64 + ROW);
-    documents.chain(incidents).chain(connections).chain(verdicts).sum::<u64>()
+    let changed = batch
+        .changed_connections
+        .iter()
+        .map(|(key, state)| (key.len() + state.as_ref().map_or(0, Vec::len)) as u64 + ROW);
+    documents.chain(incidents).chain(connections).chain(changed).chain(verdicts).sum::<u64>()
         + (batch.terms.len() + batch.contacts.len()) as u64 * ROW
 }
 

@@ -65,7 +65,8 @@ impl<L: Default + Clone> FlowTable<L> {
         let idle = self.options.flow_idle;
         let mut readers = self.readers;
         let mut continuable = 0;
-        self.flows.retain(|_, entry| {
+        let unsaved = &mut self.unsaved;
+        self.flows.retain(|tuple, entry| {
             let Some(closed) = entry.closed else { return true };
             let since = now.since(closed.at);
             if since >= idle {
@@ -74,6 +75,7 @@ impl<L: Default + Clone> FlowTable<L> {
             }
             let kept = since < entry.remembered_for(idle);
             if !kept {
+                unsaved.note(*tuple);
                 readers -= usize::from(entry.is_read());
             } else {
                 continuable += usize::from(!entry.flow.has_slots());
@@ -100,6 +102,7 @@ impl<L: Default + Clone> FlowTable<L> {
         closed.sort();
         for (_, tuple) in closed.into_iter().take(excess) {
             if let Some(entry) = self.flows.remove(&tuple) {
+                self.unsaved.note(tuple);
                 self.readers -= usize::from(entry.is_read());
             }
         }

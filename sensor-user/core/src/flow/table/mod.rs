@@ -10,6 +10,7 @@ mod eviction;
 mod options;
 mod quic;
 mod stored;
+mod unsaved;
 
 use std::collections::{HashMap, VecDeque};
 
@@ -19,8 +20,8 @@ use sensor_common::{
 };
 use sensor_dissect::FingerprintKey;
 
-use self::{early::EarlyPieces, eviction::EvictionQueue};
-pub use self::{entry::FlowEntry, options::FlowTableOptions, stored::StoredFlow};
+use self::{early::EarlyPieces, eviction::EvictionQueue, unsaved::Unsaved};
+pub use self::{entry::FlowEntry, options::FlowTableOptions, stored::StoredFlow, unsaved::ChangedFlow};
 use super::{Flow, marked_ports::MarkedPorts, quic::QuicReaders};
 use crate::{
     address::FiveTuple,
@@ -51,6 +52,7 @@ pub struct FlowTable<L> {
     closed_readers: VecDeque<FiveTuple>,
     unread: u64,
     quic: QuicReaders,
+    unsaved: Unsaved,
 }
 
 /// What happened to a connection.
@@ -85,6 +87,7 @@ impl<L: Default + Clone> FlowTable<L> {
             closed_readers: VecDeque::new(),
             unread: 0,
             quic: QuicReaders::default(),
+            unsaved: Unsaved::default(),
         }
     }
 
@@ -130,6 +133,7 @@ impl<L: Default + Clone> FlowTable<L> {
             self.begin(flow, seen, now, lookup);
         }
         let lost_records = self.lost_records;
+        self.unsaved.note(tuple);
         let Some(entry) = self.flows.get_mut(&tuple) else { return };
         let (before, level) = (entry.snapshot(), entry.flow.level);
         entry.flow.records_lost |= lost_records > entry.flow.lost_before;
@@ -169,6 +173,7 @@ impl<L: Default + Clone> FlowTable<L> {
 
     /// Returns an entry that was taken out, unless it was reported as closed.
     fn remove(&mut self, mut entry: FlowEntry<L>, changes: &mut Vec<Change<L>>) {
+        self.unsaved.note(entry.flow.tuple);
         self.readers -= usize::from(entry.is_read());
         if !entry.is_closed() {
             entry.close(entry.flow.last, &self.options.services);
@@ -202,6 +207,7 @@ impl<L: Default + Clone> FlowTable<L> {
             || self.readers < MAX_READERS
             || self.release_closed_reader();
         let Some(entry) = self.flows.get_mut(&piece.id.tuple) else { return false };
+        self.unsaved.note(piece.id.tuple);
         let reopened = entry.flow.goes_on_at(at) && entry.is_closed();
         if reopened {
             entry.reopen();
@@ -240,7 +246,9 @@ impl<L: Default + Clone> FlowTable<L> {
 
     /// The same, to change its link.
     pub fn entry_mut(&mut self, tuple: &FiveTuple) -> Option<&mut FlowEntry<L>> {
-        self.flows.get_mut(tuple)
+        let entry = self.flows.get_mut(tuple)?;
+        self.unsaved.note(*tuple);
+        Some(entry)
     }
 
     /// All connections of the table, in no particular order.

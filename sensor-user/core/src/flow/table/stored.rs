@@ -17,8 +17,16 @@ pub struct StoredFlow<L> {
     closed: Option<Closed>,
 }
 
+impl<L: Clone> StoredFlow<L> {
+    pub(super) fn of(entry: &FlowEntry<L>) -> Self {
+        let mut flow = entry.flow.clone();
+        flow.drop_facts();
+        Self { flow, link: entry.link.clone(), closed: entry.closed }
+    }
+}
+
 impl<L> StoredFlow<L> {
-    /// The same after a reboot: its slots are gone.
+    /// The same after its slots are gone, as after a reboot.
     #[must_use]
     pub fn without_slots(mut self) -> Self {
         self.flow.settle_slots();
@@ -39,11 +47,7 @@ impl<L> StoredFlow<L> {
 impl<L: Default + Clone> FlowTable<L> {
     /// The connections of the table to store whose link `is_wanted`, including those that are closed and remembered.
     pub fn store(&self, is_wanted: impl Fn(&L) -> bool) -> impl Iterator<Item = StoredFlow<L>> {
-        self.flows.values().filter(move |entry| is_wanted(&entry.link)).map(|entry| {
-            let mut flow = entry.flow.clone();
-            flow.drop_facts();
-            StoredFlow { flow, link: entry.link.clone(), closed: entry.closed }
-        })
+        self.flows.values().filter(move |entry| is_wanted(&entry.link)).map(StoredFlow::of)
     }
 
     /// Restores stored connections. Their roles stay; messages that passed in between were not read.

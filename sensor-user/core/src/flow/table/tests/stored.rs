@@ -76,6 +76,36 @@ fn slots_count_from_zero_after_a_reboot() {
 }
 
 #[test]
+fn each_connection_that_changed_is_taken_once() {
+    let mut bench = Bench::new();
+    bench.opened(&seen(OPEN, [4, 4], at(1)), at(1));
+    assert_eq!(bench.table.changed(), 0, "nobody follows");
+    bench.table.follow_changes();
+    bench.swept(&seen(OPEN, [5, 5], at(2)), at(2));
+    let changed = bench.table.take_changed();
+    assert!(matches!(&changed[..], [(tuple, Some(flow))] if flow.tuple() == *tuple));
+    assert_eq!(bench.table.changed(), 0);
+    bench.message(Side::Local, 1, &logon("alice", 1), at(3));
+    assert_eq!(bench.table.changed(), 1);
+    bench.table.forget_changed();
+    let mut changes = Vec::new();
+    bench.table.drain(&mut changes);
+    assert!(matches!(&bench.table.take_changed()[..], [(_, None)]), "it left the table");
+}
+
+#[test]
+fn other_slots_count_from_zero_beside_what_the_old_ones_counted() {
+    let mut bench = session();
+    bench.table.follow_changes();
+    bench.table.begin_slots();
+    assert_eq!((bench.table.changed(), bench.table.accounted_packets()), (1, 0));
+    let anew = Observation { marks: mark::FIRST_FROM_LOCAL, ..seen(OPEN, [1, 1], at(60)) };
+    bench.swept(&anew, at(60));
+    assert_eq!(bench.view().counts.packets, [5, 5], "of a slot with the same number");
+    assert_eq!(bench.table.accounted_packets(), 2);
+}
+
+#[test]
 fn unsettled_attempt_is_settled_after_a_restart() {
     let mut bench = Bench::new();
     bench.opened(&started(SYN, [1, 0], at(1)), at(1));
