@@ -8,7 +8,7 @@ use std::{
     net::TcpStream,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
@@ -84,8 +84,12 @@ impl Drop for Connections {
     }
 }
 
+/// Each trial has the machine for itself as far as trials go: a hundred connections in a second are its load.
+static TURN: Mutex<()> = Mutex::new(());
+
 /// A border with a server, and what an agent needs that is started again and again.
 struct Stage {
+    _turn: MutexGuard<'static, ()>,
     border: Arc<Topology>,
     _server: TcpListener,
     scratch: Scratch,
@@ -95,11 +99,12 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let border = Arc::new(Topology::border().unwrap());
         let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
         let bpffs = Bpffs::mount().unwrap();
         let config = format!("flow_documents = true\n{}", bpffs.section());
-        Self { border, _server: server, scratch: scratch_dir().unwrap(), bpffs, config }
+        Self { _turn: turn, border, _server: server, scratch: scratch_dir().unwrap(), bpffs, config }
     }
 
     fn state(&self) -> PathBuf {
