@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
 }
 
 /// The picture of the demo's last screen, in the workspace.
-const PICTURE: &str = "docs/demo.svg";
+const PICTURE: &str = "docs/images/demo.svg";
 
 /// Runs the demo.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
