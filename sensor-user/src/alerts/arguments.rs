@@ -33,8 +33,8 @@ pub const EXAMPLES: &str = "EXAMPLES\n  \
     smb-sensor alerts --evidence credential\n  \
     Every document about one incident:\n    \
     smb-sensor alerts 7f3a --json | jq .message\n  \
-    It was the nightly copy; say so, which also prints the command that exempts it:\n    \
-    smb-sensor alerts 7f3a --verdict benign --note \"nightly copy to the provider\"\n  \
+    Say that it was benign, and get the command that exempts it:\n    \
+    smb-sensor alerts 7f3a --verdict benign --note \"nightly copy\"\n  \
     Connections that crossed the border on that day or later:\n    \
     smb-sensor alerts --flows --since 2026-01-31\n\n\
     The list is read from the database in the state directory, whether or not an agent runs. Times are UTC. [journal] in the \

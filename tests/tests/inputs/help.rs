@@ -4,7 +4,7 @@ use std::process::Command;
 
 use sensor_tests::Agent;
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 17] = [
     "",
     "run",
     "check",
@@ -13,8 +13,10 @@ const COMMANDS: [&str; 15] = [
     "unblock",
     "enforce",
     "alerts",
+    "detach",
     "explain",
     "exposure",
+    "report",
     "exempt",
     "exempt add",
     "exempt list",
