@@ -8,13 +8,9 @@ use sensor_common::{
     slot::{RecordKind, Side, Slot, TCP, tcp},
 };
 use sensor_core::{
-    Core, Input, Start,
-    process::NoProcesses,
-    terms::KnownTerms,
+    Core, Input,
     time::{Moment, Timestamp},
 };
-use sensor_dissect::FingerprintKey;
-use sensor_user::config::Config;
 use zerocopy::IntoBytes as _;
 
 use crate::{
@@ -84,15 +80,7 @@ const RECORD: usize = sensor_common::slot::RECORD_V4_LEN;
 
 /// A core that took all records.
 fn fed(records: &[Vec<u8>]) -> Result<Core> {
-    let start = Start {
-        settings: Config::default().core_settings(),
-        clock: sensor::clock()?,
-        fingerprint_key: FingerprintKey::new([7; 32]),
-        terms: KnownTerms::in_memory(&Config::default().detection.windows),
-        incidents: vec![],
-        connections: vec![],
-    };
-    let mut core = Core::new(start, Box::new(NoProcesses));
+    let mut core = sensor::core()?;
     let mut events = Vec::new();
     let now = Moment { at: Timestamp::from_unix_seconds(0), ticks: 0 };
     for record in records.iter().flat_map(|of_connection| of_connection.chunks(RECORD)) {

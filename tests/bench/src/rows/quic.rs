@@ -9,12 +9,9 @@ use sensor_common::{
     slot::{RECORD_VERSION, RecordKind, UDP},
 };
 use sensor_core::{
-    Core, Input, Start,
-    process::NoProcesses,
-    terms::KnownTerms,
+    Input,
     time::{Moment, Timestamp},
 };
-use sensor_dissect::FingerprintKey;
 use sensor_user::{
     config::Config,
     kernel::object::{KernelProgram, LoadPlan},
@@ -116,15 +113,7 @@ fn in_kernel(effort: &Effort) -> Result<Vec<Row>> {
 
 /// From an Initial packet on the ring to the decision that it is none of ours: key derivation, decryption, ClientHello.
 fn in_agent(effort: &Effort) -> Result<Row> {
-    let start = Start {
-        settings: Config::default().core_settings(),
-        clock: sensor::clock()?,
-        fingerprint_key: FingerprintKey::new([7; 32]),
-        terms: KnownTerms::in_memory(&Config::default().detection.windows),
-        incidents: vec![],
-        connections: vec![],
-    };
-    let mut core = Core::new(start, Box::new(NoProcesses));
+    let mut core = sensor::core()?;
     let head = PieceHead {
         version: RECORD_VERSION,
         kind: RecordKind::Payload as u8,
