@@ -15,14 +15,14 @@ use serde::Deserialize;
 
 use super::{
     decoded,
-    frame::{Frame, not_found, refused, rendered},
+    frame::{Frame, not_allowed, not_found, refused, rendered},
     read, waiting,
     words::second,
 };
 use crate::{
     config::reason,
     control::{self, Request},
-    http::{Source, forms::Refused, snapshot::BlockState},
+    http::{Source, snapshot::BlockState},
     response::{Target, duration},
 };
 
@@ -135,7 +135,7 @@ pub(super) async fn begin(
     Form(typed): Form<Typed>,
 ) -> Response {
     read(source, move |source, reader| {
-        if let Some(answer) = not_allowed(source, &id, &typed, &headers) {
+        if let Some(answer) = refusal(source, &id, &typed, &headers) {
             return Ok(answer);
         }
         let Some(row) = reader.identified(&id)? else {
@@ -154,7 +154,7 @@ pub(super) async fn end(
     Form(typed): Form<Typed>,
 ) -> Response {
     waiting(source, move |source| {
-        if let Some(answer) = not_allowed(source, &typed.target, &typed, &headers) {
+        if let Some(answer) = refusal(source, &typed.target, &typed, &headers) {
             return Ok(answer);
         }
         let request = || {
@@ -166,18 +166,11 @@ pub(super) async fn end(
     .await
 }
 
-/// Why a form is not looked at; `None` if it is.
-fn not_allowed(source: &Source, what: &str, typed: &Typed, headers: &HeaderMap) -> Option<Response> {
-    let Some(forms) = &source.block_forms else {
-        let words = "Nothing can be blocked here: `block_form` under [http] allows it.";
-        return Some(refused(source, StatusCode::FORBIDDEN, words.to_owned()));
-    };
-    match forms.check(&about(what), &typed.token, headers) {
-        Ok(()) => None,
-        Err(why @ (Refused::Elsewhere | Refused::Token)) => {
-            Some(refused(source, StatusCode::FORBIDDEN, why.words().to_owned()))
-        }
-    }
+/// Why the form of a block is not looked at; `None` if it is.
+fn refusal(source: &Source, what: &str, typed: &Typed, headers: &HeaderMap) -> Option<Response> {
+    let forms =
+        (source.block_forms.as_ref(), "Nothing can be blocked here: `block_form` under [http] allows it.");
+    not_allowed(source, forms, (&about(what), &typed.token), headers)
 }
 
 /// What is asked of the agent.

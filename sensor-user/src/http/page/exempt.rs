@@ -13,14 +13,14 @@ use sensor_dissect::escape::shown;
 use serde::Deserialize;
 
 use super::{
-    frame::{Frame, not_found, refused, rendered},
+    frame::{Frame, not_allowed, not_found, rendered},
     incident::{self, Sent},
     read,
 };
 use crate::{
     config::{reason, service},
     exempt::{self, AddArgs},
-    http::{Source, forms::Refused},
+    http::Source,
     response::{Judge, Judgement, Verdict, verdict},
     wall_clock,
 };
@@ -78,6 +78,9 @@ impl ExemptForm {
     }
 }
 
+/// Why there are no such forms.
+const CLOSED: &str = "Exemptions cannot be added here: `exempt_form` under [http] allows it.";
+
 /// What the token of a form is for.
 fn about(id: &str) -> String {
     format!("exempt {id}")
@@ -90,14 +93,9 @@ pub(super) async fn add(
     Form(typed): Form<Typed>,
 ) -> Response {
     read(source, move |source, reader| {
-        let Some(forms) = &source.exempt_forms else {
-            let words = "Exemptions cannot be added here: `exempt_form` under [http] allows it.";
-            return Ok(refused(source, StatusCode::FORBIDDEN, words.to_owned()));
-        };
-        if let Err(why @ (Refused::Elsewhere | Refused::Token)) =
-            forms.check(&about(&id), &typed.token, &headers)
-        {
-            return Ok(refused(source, StatusCode::FORBIDDEN, why.words().to_owned()));
+        let forms = (source.exempt_forms.as_ref(), CLOSED);
+        if let Some(answer) = not_allowed(source, forms, (&about(&id), &typed.token), &headers) {
+            return Ok(answer);
         }
         let Some(row) = reader.identified(&id)? else {
             return Ok(not_found(source, format!("There is no incident {}.", shown(id.as_bytes()))));

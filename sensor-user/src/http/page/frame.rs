@@ -1,14 +1,16 @@
 //! What all pages have in common, and how a page becomes an answer.
 
+use std::sync::Arc;
+
 use askama::Template;
 use axum::{
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{Html, IntoResponse as _, Response},
 };
 use nix::unistd::gethostname;
 
 use super::words::second;
-use crate::http::Source;
+use crate::http::{Source, forms::Forms};
 
 /// The frame of a page.
 pub(super) struct Frame {
@@ -66,6 +68,21 @@ pub(super) fn not_found(source: &Source, text: String) -> Response {
 pub(super) fn refused(source: &Source, status: StatusCode, text: String) -> Response {
     let page = Failure { frame: Frame::of(source, ""), title: "Not done", text };
     (status, rendered(&page)).into_response()
+}
+
+/// Why a form is not looked at; `None` if it is. `closed` says so where there are no such forms.
+pub(super) fn not_allowed(
+    source: &Source,
+    (forms, closed): (Option<&Arc<Forms>>, &str),
+    (about, token): (&str, &str),
+    headers: &HeaderMap,
+) -> Option<Response> {
+    let words = match forms.map(|forms| forms.check(about, token, headers)) {
+        None => closed,
+        Some(Ok(())) => return None,
+        Some(Err(why)) => why.words(),
+    };
+    Some(refused(source, StatusCode::FORBIDDEN, words.to_owned()))
 }
 
 /// The answer while the database cannot be read.

@@ -14,12 +14,12 @@ use serde::Deserialize;
 
 use super::{
     exempt::who,
-    frame::{Frame, not_found, refused, rendered},
+    frame::{Frame, not_allowed, not_found, rendered},
     incident::{self, Sent},
     read,
 };
 use crate::{
-    http::{Source, forms::Refused},
+    http::Source,
     response::{Verdict, verdict},
     verdicts,
 };
@@ -65,6 +65,9 @@ impl VerdictForm {
     }
 }
 
+/// Why there are no such forms.
+const CLOSED: &str = "Verdicts cannot be given here: `verdict_form` under [http] allows it.";
+
 /// What the token of a form is for.
 fn about(id: &str) -> String {
     format!("verdict {id}")
@@ -77,14 +80,9 @@ pub(super) async fn give(
     Form(typed): Form<Typed>,
 ) -> Response {
     read(source, move |source, reader| {
-        let Some(forms) = &source.verdict_forms else {
-            let words = "Verdicts cannot be given here: `verdict_form` under [http] allows it.";
-            return Ok(refused(source, StatusCode::FORBIDDEN, words.to_owned()));
-        };
-        if let Err(why @ (Refused::Elsewhere | Refused::Token)) =
-            forms.check(&about(&id), &typed.token, &headers)
-        {
-            return Ok(refused(source, StatusCode::FORBIDDEN, why.words().to_owned()));
+        let forms = (source.verdict_forms.as_ref(), CLOSED);
+        if let Some(answer) = not_allowed(source, forms, (&about(&id), &typed.token), &headers) {
+            return Ok(answer);
         }
         let Some(row) = reader.identified(&id)? else {
             return Ok(not_found(source, format!("There is no incident {}.", shown(id.as_bytes()))));
