@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::{
     behind_gateway,
-    cluster::{SETTLED_WITHIN, assert_ordered, counted},
+    cluster::{SETTLED_WITHIN, assert_each_once},
     config, converse, sensor,
 };
 
@@ -82,8 +82,5 @@ fn nothing_is_lost_or_doubled_after_a_long_time_without_a_server() {
     settle();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.code, Some(0), "{}", ended.log);
-    let all = held();
-    let [there, made] = [counted(all.iter().map(|one| &one.document)), counted(ended.documents.iter())];
-    assert_eq!(there, made, "each is there once: {}", ended.log);
-    assert_ordered(&all);
+    assert_each_once(held, &ended.documents, &ended.log);
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     HEALTH, behind_gateway,
-    cluster::{SETTLED_WITHIN, assert_ordered, counted},
+    cluster::{SETTLED_WITHIN, assert_each_once},
     config, converse, sensor,
 };
 
@@ -70,15 +70,14 @@ fn nothing_is_lost_or_doubled_while_the_cluster_is_in_two_parts() {
     cut("del");
     traffic(5);
     settle(reachable);
-    let mut made: Vec<Value> = vec![];
+    let (mut made, mut logs): (Vec<Value>, _) = (vec![], String::new());
     for agent in [graz, vienna] {
         let ended = agent.stop().unwrap();
         assert_eq!(ended.code, Some(0), "{}", ended.log);
+        logs += &ended.log;
         made.extend(ended.documents);
     }
-    let all = held(reachable);
-    assert_eq!(counted(all.iter().map(|one| &one.document)), counted(made.iter()), "each is there once");
-    assert_ordered(&all);
+    assert_each_once(|| held(reachable), &made, &logs);
     // The member that was alone has the same again.
-    poll(SETTLED_WITHIN, || (held(alone).len() == all.len()).then_some(())).unwrap();
+    poll(SETTLED_WITHIN, || (held(alone).len() == made.len()).then_some(())).unwrap();
 }
