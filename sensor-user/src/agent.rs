@@ -325,9 +325,9 @@ impl Sensor {
             if self.swept[cpu] != kept {
                 self.swept[cpu] = kept;
                 let pipeline = &mut self.pipeline;
-                self.kernel.slots.sweep(cpu, |slot| {
+                self.kernel.slots.sweep(cpu, |index, slot| {
                     if slot.line.marks & mark::OPENED_BY_SYN == 0 {
-                        late.push(*slot);
+                        late.push((index, *slot));
                     } else {
                         pipeline.slot(slot, now);
                     }
@@ -335,9 +335,14 @@ impl Sensor {
             }
         }
         // A connection may begin on a CPU that was already read and continue on one that is read later: it would seem to have no
-        // beginning. By now its record is in the ring.
+        // beginning. By now its record is in the ring. If another flow took the slot meanwhile, its counts are in a record too, and
+        // would be counted twice.
         self.drain_for_a_while()?;
-        late.iter().for_each(|slot| self.pipeline.slot(slot, now));
+        for (index, slot) in &late {
+            if self.kernel.slots.holds(*index, slot) {
+                self.pipeline.slot(slot, now);
+            }
+        }
         self.tend_known_traffic(&counters, now);
         self.tend_blocks()?;
         self.tend_marked_ports(now)?;

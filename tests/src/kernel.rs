@@ -333,7 +333,7 @@ impl Kernel {
     #[must_use]
     pub fn sweep(&mut self) -> Vec<Slot> {
         let mut found = Vec::new();
-        self.program.slots.sweep(self.cpu, |slot| found.push(*slot));
+        self.program.slots.sweep(self.cpu, |_, slot| found.push(*slot));
         found
     }
 }

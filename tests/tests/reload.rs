@@ -87,7 +87,7 @@ fn reload_under_load_classifies_every_packet_by_one_set() {
     // Each flow in the slots is one of the kept ones, with all its packets.
     let mut flows = Vec::new();
     for cpu in 0..program.slots.cpus() {
-        program.slots.sweep(cpu, |slot| flows.push((slot.line.remote_low, slot.line.packets)));
+        program.slots.sweep(cpu, |_, slot| flows.push((slot.line.remote_low, slot.line.packets)));
     }
     for address in KEPT {
         let of = flows.iter().filter(|(low, _)| low.to_ne_bytes() == low_bytes(address));

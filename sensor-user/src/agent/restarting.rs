@@ -131,7 +131,7 @@ impl Sensor {
         }
         let (mut late, mut slots) = (Vec::new(), 0_u64);
         for cpu in 0..replaced.slots.cpus() {
-            replaced.slots.sweep(cpu, |slot| {
+            replaced.slots.sweep(cpu, |_, slot| {
                 slots += 1;
                 if slot.line.marks & mark::OPENED_BY_SYN == 0 {
                     late.push(*slot);

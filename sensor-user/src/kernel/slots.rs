@@ -111,12 +111,12 @@ impl SlotReader {
         self.bytes.get()
     }
 
-    /// Passes a copy of each slot of `cpu` that changed since the last sweep to `found`. A slot that changes hands at this
-    /// very moment is left for the next sweep.
+    /// Passes each slot of `cpu` that changed since the last sweep to `found`: where it is, and a copy. A slot that changes hands at
+    /// this very moment is left for the next sweep.
     ///
     /// This is the reader's half of the sequence lock of [`FlowLine::generation`](sensor_common::slot::FlowLine::generation): a
     /// copy is valid only if the generation was even before it and is the same after it.
-    pub fn sweep(&mut self, cpu: usize, mut found: impl FnMut(&Slot)) {
+    pub fn sweep(&mut self, cpu: usize, mut found: impl FnMut(usize, &Slot)) {
         let start = cpu * self.slots_per_cpu;
         for index in start..(start + self.slots_per_cpu).min(self.seen.len()) {
             let version = self.version(index);
@@ -131,8 +131,15 @@ impl SlotReader {
             }
             self.used += usize::from(self.seen[index] == SlotVersion::default());
             self.seen[index] = SlotVersion::at(&slot);
-            found(&slot);
+            found(index, &slot);
         }
+    }
+
+    /// Whether the flow of this copy of the slot at `index` is still there. If another one took the slot, a record has its last
+    /// counts, and the copy must not be used after that record.
+    #[must_use]
+    pub fn holds(&self, index: usize, copy: &Slot) -> bool {
+        self.version(index).generation == copy.line.generation
     }
 
     fn version(&self, index: usize) -> SlotVersion {

@@ -195,7 +195,7 @@ impl Engine for Kernel {
         let kept = self.counters()?.get(Counter::Kept);
         if self.swept != kept {
             self.swept = kept;
-            self.program.slots.sweep(self.cpu, each);
+            self.program.slots.sweep(self.cpu, |_, slot| each(slot));
         }
         Ok(())
     }

@@ -82,7 +82,7 @@ fn change_and_read(wide: bool) {
             elsewhere(cpu);
             let (mut read, mut mixed) = (0_u64, Vec::new());
             while !done.load(Ordering::Relaxed) {
-                reader.sweep(cpu, |slot| {
+                reader.sweep(cpu, |_, slot| {
                     read += 1;
                     mixed.extend(mixture(slot, &expected));
                 });

@@ -9,6 +9,7 @@ use sensor_common::{
 use sensor_core::record::Observation;
 use sensor_lab::poll;
 use sensor_tests::{Effect, Frame, HOOKS, Setup, Twin, flows};
+use sensor_user::kernel::slots::SlotReader;
 
 use crate::expect::{CLIENT, SERVER, syn};
 
@@ -76,6 +77,28 @@ fn flows_in_one_slot_evict_each_other_with_exact_counts() {
         assert_eq!(slots[0].line.total_packets(), in_slot, "the rest is in the slot");
         assert!(kernel.sweep().is_empty(), "what did not change is not swept again");
     }
+}
+
+#[test]
+fn copy_of_a_slot_is_out_of_date_when_another_flow_took_it() {
+    let test = "copy_of_a_slot_is_out_of_date_when_another_flow_took_it";
+    let Some(mut kernel) = Setup::default().kernel(test).unwrap() else { return };
+    let mut reader = kernel.slot_reader().unwrap();
+    let cpu = kernel.cpu();
+    let copies = |of: &mut SlotReader| {
+        let mut copies = Vec::new();
+        of.sweep(cpu, |index, slot| copies.push((index, *slot)));
+        copies
+    };
+    kernel.inject(Hook::XdpIngress, &syn().build(), 1).unwrap();
+    let [(index, first)] = copies(&mut reader)[..] else { panic!("one slot is in use") };
+    // More packets of the same flow leave it there.
+    kernel.inject(Hook::XdpIngress, &request(tcp::ACK), 1).unwrap();
+    assert!(reader.holds(index, &first));
+    kernel.inject(Hook::XdpIngress, &Frame::tcp("10.0.0.3:50000", SERVER).build(), 1).unwrap();
+    let [(same, second)] = copies(&mut reader)[..] else { panic!("one slot is in use") };
+    assert_eq!(same, index);
+    assert!(!reader.holds(index, &first) && reader.holds(index, &second));
 }
 
 #[test]

@@ -92,7 +92,7 @@ impl Account {
     pub(super) fn new(counted: CounterValues, slots: &mut SlotReader, counts: RecordCounts) -> Self {
         let mut resident = 0;
         for cpu in 0..slots.cpus() {
-            slots.sweep(cpu, |slot| {
+            slots.sweep(cpu, |_, slot| {
                 resident += slot.line.packets.iter().copied().map(u64::from).sum::<u64>();
             });
         }
