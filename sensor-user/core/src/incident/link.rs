@@ -69,6 +69,7 @@ impl Contribution {
             dropped: u64::from(view.dropped),
             unread: u64::from(!view.complete),
             one_sided: u64::from(view.one_sided),
+            joined_late: u64::from(view.joined_late),
         })
     }
 }
@@ -88,6 +89,7 @@ impl Counted {
         swap(&mut self.dropped, before.dropped, now.dropped);
         swap(&mut self.unread, before.unread, now.unread);
         swap(&mut self.one_sided, before.one_sided, now.one_sided);
+        swap(&mut self.joined_late, before.joined_late, now.joined_late);
         for side in 0..2 {
             swap(&mut self.packets[side], before.packets[side], now.packets[side]);
             swap(&mut self.bytes[side], before.bytes[side], now.bytes[side]);

@@ -134,7 +134,7 @@ impl Incident {
         self.last = self.last.max(view.last);
         has_changed |= view.encrypted && !self.encrypted;
         self.encrypted |= view.encrypted;
-        self.joined_late |= view.joined_late;
+        self.joined_late = self.counted.joined_late > 0;
         self.one_sided = self.counted.one_sided > 0;
         has_changed |= view.conflicting && !self.conflicting;
         self.conflicting |= view.conflicting;

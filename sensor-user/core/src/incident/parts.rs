@@ -312,4 +312,7 @@ pub struct Counted {
     /// Connections of which packets of one direction alone were seen, as they stand.
     #[serde(default)]
     pub one_sided: u64,
+    /// Connections that the sensor saw after they had begun.
+    #[serde(default)]
+    pub joined_late: u64,
 }
