@@ -140,6 +140,7 @@ impl StoreOutput {
         self.dropped += oldest.documents.len() as u64;
         oldest.documents.clear();
         oldest.flows.clear();
+        oldest.quotas.clear();
         if let Some(next) = self.waiting.pop_front() {
             oldest.merge(next);
         }
@@ -218,7 +219,7 @@ fn done(document: ecs::Document, at: Timestamp) -> NewDocument {
 impl Output for StoreOutput {
     fn take(&mut self, batch: Batch, _: Timestamp) {
         let mut rows = RowBatch { documents: self.documents(&batch.events), ..RowBatch::default() };
-        state::add_flows(&batch.events, &mut rows);
+        state::add_summaries(&batch.events, &mut rows);
         state::add_changes(&batch.changes, &mut rows);
         if let Some(connections) = &batch.connections {
             state::add_connections(connections, &mut rows);

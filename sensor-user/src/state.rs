@@ -19,7 +19,7 @@ pub use self::ended::EndedFlow;
 use crate::{
     ecs,
     response::{Judgement, StoredBlocks},
-    storage::{BLOCKS, Contact, IncidentRow, RingPlace, RowBatch, Rows, TERM_CLOCK, VerdictRow},
+    storage::{BLOCKS, Contact, IncidentRow, QuotaRow, RingPlace, RowBatch, Rows, TERM_CLOCK, VerdictRow},
 };
 
 /// The state of an earlier run.
@@ -130,13 +130,22 @@ fn contacts(incident: &Incident) -> impl Iterator<Item = Contact> {
     })
 }
 
-/// Adds short forms of the summaries among events to a batch of rows.
-pub fn add_flows(events: &[Event], batch: &mut RowBatch) {
-    let summaries = events.iter().filter_map(|event| match event {
-        Event::Flow(summary) => Some(summary),
-        _ => None,
-    });
-    batch.flows.extend(summaries.map(|summary| (ecs::flow_id(summary), bytes(&EndedFlow::of(summary)))));
+/// Adds what is read of summaries, of connections and of the quota, to a batch of rows with their documents.
+pub fn add_summaries(events: &[Event], batch: &mut RowBatch) {
+    for event in events {
+        match event {
+            Event::Flow(summary) => {
+                batch.flows.push((ecs::flow_id(summary), bytes(&EndedFlow::of(summary))));
+            }
+            Event::Quota(summary) => batch.quotas.push(QuotaRow {
+                document: ecs::quota_id(summary),
+                rule: summary.rule.id.to_owned(),
+                since: summary.since.unix_nanos(),
+                held_back: summary.held_back,
+            }),
+            _ => {}
+        }
+    }
 }
 
 /// The latest connections that ended, as far as this version can read them.

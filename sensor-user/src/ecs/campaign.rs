@@ -10,7 +10,7 @@ use super::{
     Sensor,
     fields::{Category, DataStream, Ecs, Event, EventKind, EventType, Observer, Outcome, Related, Rule},
 };
-use crate::rfc3339::rfc3339;
+use crate::{rfc3339::rfc3339, storage::DocumentKind};
 
 /// The document.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -77,7 +77,7 @@ pub(super) fn document(summary: &CampaignSummary, sensor: &Sensor) -> CampaignDo
     CampaignDocument {
         timestamp: at.clone(),
         ecs: Ecs::new(),
-        data_stream: DataStream::of("smb_sensor.incident"),
+        data_stream: DataStream::of(DocumentKind::Incident),
         message: summary.sentence(),
         event: Event {
             kind: if summary.action == CampaignAction::Updated { EventKind::Event } else { EventKind::Alert },
@@ -86,7 +86,7 @@ pub(super) fn document(summary: &CampaignSummary, sensor: &Sensor) -> CampaignDo
             action: action.to_owned(),
             outcome: Outcome::Unknown,
             module: "smb_sensor",
-            dataset: "smb_sensor.incident",
+            dataset: DocumentKind::Incident.dataset(),
             id: Some(id(summary)),
             sequence: Some(summary.incidents),
             severity: Some(summary.severity.number()),

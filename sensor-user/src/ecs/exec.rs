@@ -13,6 +13,7 @@ use super::{
 use crate::{
     response::exec::{ExecResult, ExecRun},
     rfc3339::rfc3339,
+    storage::DocumentKind,
 };
 
 /// The document.
@@ -81,7 +82,7 @@ pub(super) fn document(at: Timestamp, run: &ExecRun, sensor: &Sensor) -> ExecDoc
     ExecDocument {
         timestamp: end.clone(),
         ecs: Ecs::new(),
-        data_stream: DataStream::of("smb_sensor.incident"),
+        data_stream: DataStream::of(DocumentKind::Incident),
         message: format!("{} {}, for incident {}", run.program, run.result, run.incident),
         event: Event {
             kind: EventKind::Event,
@@ -90,7 +91,7 @@ pub(super) fn document(at: Timestamp, run: &ExecRun, sensor: &Sensor) -> ExecDoc
             action: "exec-ended".to_owned(),
             outcome: if code == Some(0) { Outcome::Success } else { Outcome::Failure },
             module: "smb_sensor",
-            dataset: "smb_sensor.incident",
+            dataset: DocumentKind::Incident.dataset(),
             id: Some(id(at, run)),
             sequence: None,
             severity: Some(SEVERITY),

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{ECS_VERSION, Sensor};
+use crate::storage::DocumentKind;
 
 /// ECS `ecs`.
 #[serde_with::skip_serializing_none]
@@ -31,8 +32,13 @@ pub(super) struct DataStream {
 }
 
 impl DataStream {
-    pub(super) const fn of(dataset: &'static str) -> Self {
-        Self { kind: "logs", dataset, namespace: "default" }
+    pub(super) const fn of(kind: DocumentKind) -> Self {
+        Self { kind: "logs", dataset: kind.dataset(), namespace: "default" }
+    }
+
+    /// Its name: `type-dataset-namespace`.
+    pub(super) fn name(&self) -> String {
+        [self.kind, self.dataset, self.namespace].join("-")
     }
 }
 

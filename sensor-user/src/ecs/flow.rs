@@ -18,7 +18,7 @@ use super::{
     smb::{self, CredentialFields, RpcFields, SmbFields},
     webdav::WebDavFields,
 };
-use crate::rfc3339::rfc3339;
+use crate::{rfc3339::rfc3339, storage::DocumentKind};
 
 /// The document.
 #[serde_with::skip_serializing_none]
@@ -156,7 +156,7 @@ pub(super) fn document(summary: &FlowSummary, sensor: &Sensor) -> FlowDocument {
         timestamp: written.clone(),
         ecs: Ecs::new(),
         kind: "flow",
-        data_stream: DataStream::of("network_traffic.flow"),
+        data_stream: DataStream::of(DocumentKind::Flow),
         event: event(&view, written),
         flow: FlowFields { is_final: true, id: id(&view) },
         source: end(&view, true),
@@ -235,7 +235,7 @@ fn event(view: &FlowView<'_>, written: String) -> Event {
             _ => Outcome::Success,
         },
         module: "smb_sensor",
-        dataset: "network_traffic.flow",
+        dataset: DocumentKind::Flow.dataset(),
         id: None,
         sequence: None,
         severity: None,

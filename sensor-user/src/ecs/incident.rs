@@ -24,7 +24,7 @@ use super::{
     quic::Tls,
     techniques,
 };
-use crate::rfc3339::rfc3339;
+use crate::{rfc3339::rfc3339, storage::DocumentKind};
 
 /// The document.
 #[serde_with::skip_serializing_none]
@@ -66,7 +66,7 @@ pub(super) fn document(event: &IncidentEvent, sensor: &Sensor) -> IncidentDocume
     IncidentDocument {
         timestamp: rfc3339(event.at),
         ecs: Ecs::new(),
-        data_stream: DataStream::of("smb_sensor.incident"),
+        data_stream: DataStream::of(DocumentKind::Incident),
         message: message::sentence(incident),
         event: event_fields(event),
         rule: Rule::named(&incident.rule),
@@ -106,7 +106,7 @@ fn event_fields(event: &IncidentEvent) -> Event {
         action: event.action.name().to_owned(),
         outcome: outcome(incident),
         module: "smb_sensor",
-        dataset: "smb_sensor.incident",
+        dataset: DocumentKind::Incident.dataset(),
         id: Some(format!("{}-{}", incident.id, event.sequence)),
         sequence: Some(event.sequence),
         severity: Some(incident.severity.number()),

@@ -1,6 +1,6 @@
 //! Documents: events of the core in the Elastic Common Schema.
 //!
-//! Takes typed events, gives [`Document`]s, each one line of JSON. Nothing reads fields back from one. Outside
+//! Takes typed events, gives [`Document`]s, each one line of JSON. Only outputs whose destination wants another format read fields of one. Outside
 //! `smb_sensor.*` they only have fields of ECS, with allowed values (except `type` and `flow.*` of flows, which
 //! are Packetbeat's). The JSON schemas under `schema/` are generated from the structs here.
 
@@ -31,7 +31,10 @@ use sensor_core::{
 };
 use serde::Serialize;
 
-use crate::response::{Entry, Judgement, Verdict, exec::ExecRun};
+use crate::{
+    response::{Entry, Judgement, Verdict, exec::ExecRun},
+    storage::DocumentKind,
+};
 
 pub use self::sensor::Sensor;
 
@@ -77,6 +80,12 @@ pub fn quota(summary: &QuotaSummary, sensor: &Sensor) -> Document {
     Document::of(quota::id(summary), &quota::document(summary, sensor))
 }
 
+/// The identifier of that document.
+#[must_use]
+pub fn quota_id(summary: &QuotaSummary) -> String {
+    quota::id(summary)
+}
+
 /// The document of incidents that have something in common.
 #[must_use]
 pub fn campaign(summary: &CampaignSummary, sensor: &Sensor) -> Document {
@@ -120,6 +129,12 @@ pub fn flow(summary: &FlowSummary, sensor: &Sensor) -> Document {
 #[must_use]
 pub fn flow_id(summary: &FlowSummary) -> String {
     flow::id(&summary.view())
+}
+
+/// The name of the data stream of such documents.
+#[must_use]
+pub fn data_stream(kind: DocumentKind) -> String {
+    fields::DataStream::of(kind).name()
 }
 
 /// The name of a service in `smb_sensor.service`.

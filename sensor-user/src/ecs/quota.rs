@@ -8,7 +8,7 @@ use super::{
     Sensor,
     fields::{Category, DataStream, Ecs, Event, EventKind, EventType, Observer, Outcome, Related, Rule},
 };
-use crate::rfc3339::rfc3339;
+use crate::{rfc3339::rfc3339, storage::DocumentKind};
 
 /// The document.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -67,7 +67,7 @@ pub(super) fn document(summary: &QuotaSummary, sensor: &Sensor) -> QuotaDocument
     QuotaDocument {
         timestamp: at.clone(),
         ecs: Ecs::new(),
-        data_stream: DataStream::of("smb_sensor.incident"),
+        data_stream: DataStream::of(DocumentKind::Incident),
         message: message(summary),
         event: Event {
             // The first one is an alert: from then on incidents of this rule are missing from the list.
@@ -77,7 +77,7 @@ pub(super) fn document(summary: &QuotaSummary, sensor: &Sensor) -> QuotaDocument
             action: "incident-summary".to_owned(),
             outcome: Outcome::Unknown,
             module: "smb_sensor",
-            dataset: "smb_sensor.incident",
+            dataset: DocumentKind::Incident.dataset(),
             id: Some(id(summary)),
             sequence: Some(summary.sequence),
             severity: Some(summary.rule.severity.number()),

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     response::{Entry, EntryAction, Peer, Target},
     rfc3339::rfc3339,
+    storage::DocumentKind,
 };
 
 /// `event.severity` of every response.
@@ -81,7 +82,7 @@ pub(super) fn document(entry: &Entry, sensor: &Sensor) -> ResponseDocument {
     ResponseDocument {
         timestamp: at.clone(),
         ecs: Ecs::new(),
-        data_stream: DataStream::of("smb_sensor.incident"),
+        data_stream: DataStream::of(DocumentKind::Incident),
         message: message(entry),
         event: Event {
             kind: EventKind::Event,
@@ -90,7 +91,7 @@ pub(super) fn document(entry: &Entry, sensor: &Sensor) -> ResponseDocument {
             action: entry.action.name().to_owned(),
             outcome: Outcome::Success,
             module: "smb_sensor",
-            dataset: "smb_sensor.incident",
+            dataset: DocumentKind::Incident.dataset(),
             id: Some(id(entry)),
             sequence: None,
             severity: Some(SEVERITY),

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     response::{Judge, Judgement, Peer, Verdict},
     rfc3339::rfc3339,
+    storage::DocumentKind,
 };
 
 /// The document.
@@ -85,7 +86,7 @@ pub(super) fn document(
     VerdictDocument {
         timestamp: at.clone(),
         ecs: Ecs::new(),
-        data_stream: DataStream::of("smb_sensor.incident"),
+        data_stream: DataStream::of(DocumentKind::Incident),
         message: message(incident, judgement),
         event: Event {
             kind: EventKind::Event,
@@ -94,7 +95,7 @@ pub(super) fn document(
             action: "verdict-given".to_owned(),
             outcome: Outcome::Success,
             module: "smb_sensor",
-            dataset: "smb_sensor.incident",
+            dataset: DocumentKind::Incident.dataset(),
             id: Some(id(incident, judgement)),
             sequence: None,
             // Whoever was told of the incident is told of the verdict.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     exempted::{Exempted, exempted},
-    loss::{Loss, held_back},
+    loss::Loss,
     pairs::Pairs,
     severities::Severities,
     verdicts::Verdicts,
@@ -96,7 +96,7 @@ impl Report {
         });
         let verdicts = Verdicts::of(&incidents, judgements.collect());
         let hits = state::hits(&reader.state(i64::MAX)?);
-        let held_back = held_back(reader, since.unix_nanos(), until.unix_nanos())?;
+        let held_back = reader.held_back(since.unix_nanos(), until.unix_nanos())?;
         let kept_since = reader.oldest()?.map(Timestamp::from_unix_nanos);
         let mut exposures = Exposures::default();
         for incident in &incidents {

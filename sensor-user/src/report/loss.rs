@@ -2,11 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
 use sensor_core::{incident::Incident, level::EvidenceLevel, rules::sentence::counted};
-use serde::{Deserialize, Serialize};
-
-use crate::storage::{DocumentKind, DocumentQuery, Reader};
+use serde::Serialize;
 
 /// What was lost or left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -60,58 +57,6 @@ impl Loss {
     }
 }
 
-/// The part of a summary of the quota that is of interest. There is no row of it but its document.
-#[derive(Deserialize)]
-struct Summary {
-    rule: Rule,
-    smb_sensor: Own,
-}
-
-#[derive(Deserialize)]
-struct Rule {
-    id: String,
-}
-
-#[derive(Deserialize)]
-struct Own {
-    quota: Quota,
-}
-
-#[derive(Deserialize)]
-struct Quota {
-    held_back: u64,
-    since: String,
-}
-
-/// Incidents that the quota held back, by rule, as summaries of this period say.
-///
-/// # Errors
-/// If the store cannot be read.
-pub(super) fn held_back(reader: &Reader, since: i64, until: i64) -> Result<BTreeMap<String, u64>> {
-    let query = DocumentQuery {
-        kind: Some(DocumentKind::Incident),
-        of_none: true,
-        since: Some(since),
-        until: Some(until),
-        ..DocumentQuery::default()
-    };
-    // Two summaries are about the same window: one when the quota is reached, and one with the final count.
-    let mut windows: BTreeMap<(String, String), u64> = BTreeMap::new();
-    reader.documents(&query, |document| {
-        if let Ok(Summary { rule, smb_sensor: Own { quota } }) = serde_json::from_str(&document.body) {
-            let count = windows.entry((rule.id, quota.since)).or_default();
-            *count = quota.held_back.max(*count);
-        }
-        true
-    })?;
-    let mut by_rule = BTreeMap::new();
-    for ((rule, _), count) in windows {
-        *by_rule.entry(rule).or_default() += count;
-    }
-    by_rule.retain(|_, count| *count > 0);
-    Ok(by_rule)
-}
-
 #[cfg(test)]
 mod tests {
     use sensor_core::{
@@ -123,8 +68,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        ecs, output,
-        storage::{Bounds, RowBatch, Writer, commit_alone},
+        ecs, output, state,
+        storage::{Bounds, Reader, RowBatch, Writer, commit_alone},
     };
 
     #[test]
@@ -163,9 +108,11 @@ mod tests {
         };
         let events = [summary(0, 1, 1), summary(0, 2, 41), summary(10, 1, 1), summary(10, 2, 2)];
         let documents = output::documents(&events, &ecs::Sensor::default());
-        commit_alone(directory.path(), &RowBatch { documents, ..RowBatch::default() }).unwrap();
+        let mut batch = RowBatch { documents, ..RowBatch::default() };
+        state::add_summaries(&events, &mut batch);
+        commit_alone(directory.path(), &batch).unwrap();
         let reader = Reader::open(directory.path()).unwrap();
-        let from = |since: Timestamp| held_back(&reader, since.unix_nanos(), i64::MAX).unwrap();
+        let from = |since: Timestamp| reader.held_back(since.unix_nanos(), i64::MAX).unwrap();
         let rule = rules::smb_to_internet::META.id.to_owned();
         assert_eq!(from(fixtures::START), [(rule.clone(), 43)].into());
         assert_eq!(from(fixtures::after(60_000)), [(rule, 2)].into());

@@ -25,6 +25,12 @@ pub(super) fn put(transaction: &Transaction<'_>, batch: &RowBatch) -> rusqlite::
             insert.execute(params![document, state])?;
         }
     }
+    for one in &batch.quotas {
+        transaction.execute(
+            "INSERT OR IGNORE INTO quotas (sequence, rule, since, held_back) SELECT sequence, ?2, ?3, ?4 FROM documents WHERE id = ?1",
+            params![one.document, one.rule, one.since, one.held_back.cast_signed()],
+        )?;
+    }
     if !batch.incidents.is_empty() {
         let mut upsert = transaction.prepare_cached(
             "INSERT INTO incidents (id, severity, last, open, state) VALUES (?1, ?2, ?3, ?4, ?5)

@@ -33,8 +33,8 @@ pub use self::{
     query::{DocumentQuery, IdentifierQuery, IncidentOrder, IncidentQuery},
     reader::Reader,
     rows::{
-        Contact, ContactRow, DocumentKind, DocumentRow, IncidentRow, NewDocument, RingPlace, RowBatch, Rows,
-        VerdictRow, day_of,
+        Contact, ContactRow, DocumentKind, DocumentRow, IncidentRow, NewDocument, QuotaRow, RingPlace,
+        RowBatch, Rows, VerdictRow, day_of,
     },
     subscriber::Subscriber,
     writer::{Opened, Writer},

@@ -13,8 +13,6 @@ pub struct DocumentQuery {
     pub severity: u8,
     /// Of this incident.
     pub incident: Option<String>,
-    /// Of no incident.
-    pub of_none: bool,
     /// Written at or after this time, nanoseconds since the Unix epoch.
     pub since: Option<i64>,
     /// Written before this time.

@@ -62,9 +62,6 @@ impl Reader {
         if let Some(incident) = &query.incident {
             and("incident = ?", Value::Text(incident.clone()));
         }
-        if query.of_none {
-            and("incident IS NULL AND ?", Value::Integer(1));
-        }
         if let Some(since) = query.since {
             and("at >= ?", Value::Integer(since));
         }
@@ -104,6 +101,29 @@ impl Reader {
                 connection.prepare_cached("SELECT state FROM flows ORDER BY sequence DESC LIMIT ?1")?;
             let rows = statement.query_map([limit.cast_signed()], |row| row.get(0))?;
             rows.collect()
+        })
+    }
+
+    /// Incidents that the quota held back, by rule, as summaries say that were written from one time until another (nanoseconds since
+    /// the Unix epoch).
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub fn held_back(&self, since: i64, until: i64) -> Result<BTreeMap<String, u64>, StorageError> {
+        self.run(|connection| {
+            if !has_table(connection, "quotas")? {
+                return Ok(BTreeMap::new());
+            }
+            // Two summaries are about the same window: one when the quota is reached, and one with the final count.
+            let mut statement = connection.prepare_cached(
+                "SELECT rule, sum(held_back) FROM (
+                     SELECT rule, max(held_back) AS held_back FROM quotas JOIN documents USING (sequence)
+                     WHERE at >= ?1 AND at < ?2 GROUP BY rule, since
+                 ) GROUP BY rule HAVING sum(held_back) > 0",
+            )?;
+            let by_rule = statement
+                .query_map([since, until], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())))?;
+            by_rule.collect()
         })
     }
 
@@ -159,9 +179,7 @@ impl Reader {
     /// The verdict on one incident, or all of them.
     fn read_verdicts(&self, incident: Option<&str>) -> Result<Vec<VerdictRow>, StorageError> {
         self.run(|connection| {
-            // Until its agent starts again, a database of an earlier version has none.
-            let has_table = "SELECT count(*) FROM sqlite_schema WHERE name = 'verdicts'";
-            if connection.query_row(has_table, [], |row| row.get::<_, i64>(0))? == 0 {
+            if !has_table(connection, "verdicts")? {
                 return Ok(vec![]);
             }
             let mut statement = connection.prepare_cached(match incident {
@@ -297,6 +315,12 @@ impl Reader {
             source,
         })
     }
+}
+
+/// Whether there is this table: until its agent starts again, a database of an earlier version lacks some.
+fn has_table(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+    let text = "SELECT count(*) FROM sqlite_schema WHERE name = ?1";
+    connection.query_row(text, [name], |row| Ok(row.get::<_, i64>(0)? > 0))
 }
 
 fn document(row: &Row<'_>) -> rusqlite::Result<DocumentRow> {

@@ -13,6 +13,15 @@ pub enum DocumentKind {
 }
 
 impl DocumentKind {
+    /// ECS `data_stream.dataset` of these documents.
+    #[must_use]
+    pub const fn dataset(self) -> &'static str {
+        match self {
+            Self::Incident => "smb_sensor.incident",
+            Self::Flow => "network_traffic.flow",
+        }
+    }
+
     pub(super) const fn from_number(number: i64) -> Self {
         if number == 2 { Self::Flow } else { Self::Incident }
     }
@@ -119,6 +128,19 @@ pub struct RingPlace {
     pub accounted: i64,
 }
 
+/// The counts of a summary of the quota.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuotaRow {
+    /// Identifier of its document, which is in the same batch.
+    pub document: String,
+    /// The rule.
+    pub rule: String,
+    /// When its window began, nanoseconds since the Unix epoch.
+    pub since: i64,
+    /// Incidents that were counted and not opened in this window so far.
+    pub held_back: u64,
+}
+
 /// What is committed together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowBatch {
@@ -126,6 +148,8 @@ pub struct RowBatch {
     pub documents: Vec<NewDocument>,
     /// Short forms of summaries of connections, each with the identifier of its document in this batch.
     pub flows: Vec<(String, Vec<u8>)>,
+    /// Counts of summaries of the quota.
+    pub quotas: Vec<QuotaRow>,
     /// Incidents, each as it is now.
     pub incidents: Vec<IncidentRow>,
     /// Verdicts, each in place of an earlier one on the same incident. One on an incident that is not there is left out.
@@ -157,6 +181,7 @@ impl RowBatch {
     pub fn merge(&mut self, later: Self) {
         self.documents.extend(later.documents);
         self.flows.extend(later.flows);
+        self.quotas.extend(later.quotas);
         self.incidents.retain(|known| later.incidents.iter().all(|new| new.id != known.id));
         self.incidents.extend(later.incidents);
         self.verdicts.extend(later.verdicts);

@@ -14,12 +14,13 @@ const CHUNK: usize = 1_000;
 const MAX_TRIED: usize = 100_000;
 
 /// Tables other than the documents, with their keys.
-const TABLES: [(&str, &str); 9] = [
+const TABLES: [(&str, &str); 10] = [
     ("incidents", "id"),
     ("verdicts", "incident"),
     ("contacts", "external, internal, day"),
     ("connections", "key"),
     ("flows", "sequence"),
+    ("quotas", "sequence"),
     ("terms", "rule, value"),
     ("exemption_hits", "id"),
     ("cursors", "sink"),
@@ -79,8 +80,11 @@ impl Replacement {
         self.sequence = self.sequence.max(*last.as_ref().unwrap_or(&0));
         let last = last.unwrap_or(i64::MAX);
         let copied = copy_documents(&from, &mut self.connection, last, &mut self.copied);
-        self.connection
-            .execute("DELETE FROM flows WHERE sequence NOT IN (SELECT sequence FROM documents)", [])?;
+        for table in ["flows", "quotas"] {
+            let of_lost =
+                format!("DELETE FROM {table} WHERE sequence NOT IN (SELECT sequence FROM documents)");
+            self.connection.execute(&of_lost, [])?;
+        }
         self.lost = expected.ok().map(|expected| expected.saturating_sub(self.copied));
         copied
     }
@@ -88,10 +92,10 @@ impl Replacement {
 
 /// Copies a table from its beginning and, if a row cannot be read, from its end. Returns whether all of it could be read.
 fn copy_table(from: &Connection, to: &mut Connection, table: &str, key: &str) -> rusqlite::Result<bool> {
-    // A database of an earlier version has no contacts, verdicts and short forms of flows.
+    // A database of an earlier version has no contacts, verdicts, short forms of flows and counts of the quota.
     let is_there = "SELECT count(*) FROM sqlite_schema WHERE name = ?1";
     if from.query_row(is_there, [table], |row| row.get::<_, i64>(0)) == Ok(0) {
-        return Ok(["contacts", "flows", "verdicts"].contains(&table));
+        return Ok(["contacts", "flows", "quotas", "verdicts"].contains(&table));
     }
     for order in ["ASC", "DESC"] {
         let keys = key.replace(',', &format!(" {order},"));

@@ -65,6 +65,18 @@ CREATE TRIGGER IF NOT EXISTS flows_go_with_documents AFTER DELETE ON documents W
     BEGIN DELETE FROM flows WHERE sequence = old.sequence; END;
 ";
 
+/// The counts of summaries of the quota; each goes with its document. A database of an earlier version gets them likewise.
+const QUOTAS: &str = "
+CREATE TABLE IF NOT EXISTS quotas (
+    sequence INTEGER PRIMARY KEY,
+    rule TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    held_back INTEGER NOT NULL
+) STRICT;
+CREATE TRIGGER IF NOT EXISTS quotas_go_with_documents AFTER DELETE ON documents WHEN old.kind = 1
+    BEGIN DELETE FROM quotas WHERE sequence = old.sequence; END;
+";
+
 /// What somebody says of incidents. A verdict goes with its incident.
 const VERDICTS: &str = "
 CREATE TABLE IF NOT EXISTS verdicts (incident TEXT PRIMARY KEY, state BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -136,6 +148,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, StorageError> {
         }
         connection.execute_batch(CONTACTS)?;
         connection.execute_batch(FLOWS)?;
+        connection.execute_batch(QUOTAS)?;
         connection.execute_batch(VERDICTS)
     };
     set_up().map_err(failed("set up"))?;

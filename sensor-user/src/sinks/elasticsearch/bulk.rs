@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
+    ecs,
     sinks::{Delivery, Failure},
     storage::DocumentRow,
 };
@@ -11,26 +12,19 @@ use crate::{
 /// Most bytes of a request, unless one document has more.
 const MAX_BYTES: usize = 5 << 20;
 
-/// The body of a request for the first of these documents, and how many those are. Each is created in the data stream that it
-/// names, under its identifier, so that it is there once however often it is sent.
+/// The body of a request for the first of these documents, and how many those are. Each is created in the data stream of its
+/// kind, under its identifier, so that it is there once however often it is sent.
 pub(super) fn body(documents: &[DocumentRow], most: usize) -> (String, usize) {
     let (mut body, mut count) = (String::new(), 0);
     for document in documents.iter().take(most) {
         if count > 0 && body.len() + document.body.len() > MAX_BYTES {
             break;
         }
-        let action = json!({ "create": { "_index": data_stream(document), "_id": document.id } });
+        let action = json!({ "create": { "_index": ecs::data_stream(document.kind), "_id": document.id } });
         body.push_str(&format!("{action}\n{}\n", document.body));
         count += 1;
     }
     (body, count)
-}
-
-/// The name of a data stream: `type-dataset-namespace`.
-fn data_stream(document: &DocumentRow) -> String {
-    let fields: Value = serde_json::from_str(&document.body).unwrap_or_default();
-    let part = |name: &str| fields["data_stream"][name].as_str().unwrap_or("default").to_owned();
-    ["type", "dataset", "namespace"].map(part).join("-")
 }
 
 #[derive(Deserialize)]
@@ -89,32 +83,34 @@ mod tests {
     use super::*;
     use crate::storage::DocumentKind;
 
-    fn document(sequence: u64, dataset: &str, padding: usize) -> DocumentRow {
-        let body = format!(
-            "{{\"data_stream\":{{\"type\":\"logs\",\"dataset\":\"{dataset}\",\"namespace\":\"lab\"}},\"x\":\"{}\"}}",
-            "x".repeat(padding)
-        );
-        let kind = DocumentKind::Incident;
+    fn document(sequence: u64, kind: DocumentKind, padding: usize) -> DocumentRow {
+        let body = format!("{{\"x\":\"{}\"}}", "x".repeat(padding));
         DocumentRow { sequence, id: format!("a-{sequence}"), kind, severity: 73, at: 0, body }
     }
 
     #[test]
     fn documents_go_to_their_data_streams_under_their_identifiers() {
-        let documents = [document(1, "smb_sensor.incident", 1), document(2, "network_traffic.flow", 1)];
+        let documents = [document(1, DocumentKind::Incident, 1), document(2, DocumentKind::Flow, 1)];
         let (body, count) = body(&documents, 10);
         let lines: Vec<_> = body.lines().collect();
         assert_eq!((count, lines.len()), (2, 4));
-        assert_eq!(lines[0], "{\"create\":{\"_index\":\"logs-smb_sensor.incident-lab\",\"_id\":\"a-1\"}}");
+        assert_eq!(
+            lines[0],
+            "{\"create\":{\"_index\":\"logs-smb_sensor.incident-default\",\"_id\":\"a-1\"}}"
+        );
         assert_eq!(lines[1], documents[0].body);
-        assert_eq!(lines[2], "{\"create\":{\"_index\":\"logs-network_traffic.flow-lab\",\"_id\":\"a-2\"}}");
+        assert_eq!(
+            lines[2],
+            "{\"create\":{\"_index\":\"logs-network_traffic.flow-default\",\"_id\":\"a-2\"}}"
+        );
         assert!(body.ends_with('\n'));
     }
 
     #[test]
     fn request_is_bounded_by_bytes() {
-        let documents: Vec<_> = (0..8).map(|number| document(number, "d", 2 << 20)).collect();
+        let documents: Vec<_> = (0..8).map(|number| document(number, DocumentKind::Flow, 2 << 20)).collect();
         assert_eq!(body(&documents, 100).1, 2);
-        assert_eq!(body(&[document(1, "d", 6 << 20)], 100).1, 1, "a large one goes alone");
+        assert_eq!(body(&[document(1, DocumentKind::Flow, 6 << 20)], 100).1, 1, "a large one goes alone");
     }
 
     #[test]
