@@ -146,7 +146,7 @@ impl Sensor {
 
         let load_plan = plan::load_plan(&config.at(now.at), clock.ticks());
         let (mut kernel, mut origin, stays_attached) = restarting::load(&load_plan, &config)?;
-        let clock = clock.set_by(kernel.ticks()?).context("cannot read the clock")?;
+        let clock = clock.set_by(|| Ok(kernel.ticks()?)).context("cannot read the clock")?;
         let kernel_log = if config.kernel.debug {
             kernel.ebpf().map(EbpfLogger::init).transpose().context("cannot read the kernel program's log")?
         } else {

@@ -112,6 +112,11 @@ pub(super) const OPTIONAL: &[Program] = &[
         packages: ["nats-server", "nats-server", "nats-server", "nats-server"],
     },
     Program {
+        name: "bpftool",
+        purpose: "lists the instructions of the kernel program in a test of them",
+        packages: ["bpftool", "bpftool", "bpf", "bpftool"],
+    },
+    Program {
         name: "systemd-analyze",
         purpose: "checks the unit in the tests of the service",
         packages: ["systemd", "systemd", "systemd", "systemd"],

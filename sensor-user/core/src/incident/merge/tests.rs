@@ -99,7 +99,8 @@ fn each_word_of_a_server_about_signing_is_kept_once() {
 
 #[test]
 fn connection_whose_negotiation_is_read_later_was_not_joined_late() {
-    let flow = |late| FlowFixture::outbound().reached(EvidenceLevel::Smb).seen(|view| view.joined_late = late);
+    let flow =
+        |late| FlowFixture::outbound().reached(EvidenceLevel::Smb).seen(|view| view.joined_late = late);
     let (mut incident, mut link) = (Incident::empty(IncidentId(7)), Link::default());
     incident.merge(&flow(true).view(), &mut link);
     assert!(incident.joined_late, "its first packet is all that was seen");
