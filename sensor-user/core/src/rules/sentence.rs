@@ -310,11 +310,9 @@ mod tests {
             .seen(|view| view.other_protocol = Some(OtherProtocol::Tls));
         assert_eq!(said(tls), "10.0.0.2 connected to TCP 445 of 8.8.4.4, and spoke TLS, not SMB");
         let name = Arc::from("files.example.com");
-        let view = FlowView {
-            other_protocol: Some(OtherProtocol::Tls),
-            tls_server: Some(&name),
-            ..FlowFixture::outbound().reached(EvidenceLevel::Connected).view()
-        };
+        let flow = FlowFixture::outbound().reached(EvidenceLevel::Connected);
+        let other_protocol = Some(OtherProtocol::Tls);
+        let view = FlowView { other_protocol, tls_server: Some(&name), ..flow.view() };
         assert_eq!(
             contact(&view),
             "10.0.0.2 connected to TCP 445 of 8.8.4.4 (files.example.com), and spoke TLS, not SMB"
