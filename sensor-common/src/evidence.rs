@@ -25,6 +25,9 @@ pub const MAX_DATAGRAM_LEN: u32 = 512;
 /// Most bytes of the first payload of a side that does not begin with a message.
 pub const LONGEST_FIRST_PAYLOAD: u32 = 64;
 
+/// Most bytes of a first payload that begins like a ClientHello of TLS.
+pub const LONGEST_CLIENT_HELLO: u32 = 2_048;
+
 /// Most bytes of an SMB1 transaction without a DCE-RPC bind: its names and a request.
 const MAX_TRANSACTION: u32 = 512;
 
@@ -337,6 +340,21 @@ pub const fn of_rpc(start: &MessageStart<'_>) -> u32 {
         Pdu::Binding => 0,
         Pdu::Request => RPC_REQUEST_HEADER,
     }
+}
+
+/// Most bytes that are wanted of a first payload that begins no message: more of it if it begins like a ClientHello, because
+/// the name of the server is further behind. RFC 8446 5.1, 4 and 4.1.2: a handshake record of version 3.0 to 3.7 and less than
+/// 16 KiB, and in it a ClientHello of less than 64 KiB and version 3.x. Computed by arithmetic and not by branches, of which the verifier
+/// would follow each. Of less than ten bytes more are never wanted than there are, whatever lies behind them.
+#[inline(always)]
+#[must_use]
+pub const fn of_first_payload(start: &MessageStart<'_>) -> u32 {
+    let [kind, major, minor, length, _, message, message_length, _, _, version, ..] = *start.bytes;
+    let record = (kind ^ 22) | (major ^ 3) | (minor & 0xF8) | (length & 0xC0);
+    let differs = record | (message ^ 1) | message_length | (version ^ 3);
+    // All ones if nothing differs.
+    let is_hello = ((differs as i64 - 1) >> 63) as u32;
+    LONGEST_FIRST_PAYLOAD + (is_hello & (LONGEST_CLIENT_HELLO - LONGEST_FIRST_PAYLOAD))
 }
 
 enum Pdu {

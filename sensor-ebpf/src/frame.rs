@@ -169,6 +169,11 @@ impl<C: Context> Bytes for Reloaded<C> {
     }
 
     #[inline(always)]
+    fn whole_len(&self) -> Option<u32> {
+        Some(self.0.linear_afresh().len())
+    }
+
+    #[inline(always)]
     fn copy<const MAX: usize>(
         &self,
         offset: usize,

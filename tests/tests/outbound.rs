@@ -3,11 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
-use sensor_lab::{Answer, Smbclient, Smbd, TcpListener, Topology, address, patience, require_lab};
+use sensor_lab::{
+    Answer, Smbclient, Smbd, TcpListener, Topology, WebServer, address, curl, patience, require_lab,
+};
 use sensor_tests::{
     Agent, EvidenceLevel, SMB2_MESSAGE, connect, echo, evidence, has_finding, number, reaches, session_of,
     smb_session, text, texts,
 };
+use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 const BOTH: [&str; 2] = ["rare-smb-destination", "smb-to-internet"];
@@ -229,4 +232,23 @@ fn incident_counts_are_exact_when_the_agent_ends() {
     for document in [&flow, incident] {
         assert_eq!(number(document, "/network/packets"), ended.number("kept").unwrap(), "{document:#}");
     }
+}
+
+#[test]
+fn server_that_a_client_asks_for_in_tls_is_named() {
+    require_lab!(WebDav);
+    let border = Topology::border().unwrap();
+    let _server = WebServer::start(border.server(), 445, true).unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").config("flow_documents = true\n").start().unwrap();
+    let resolved = format!("Vpn.Example.com:445:{}", address::SERVER_V4);
+    let fetched =
+        curl(border.client(), &["--insecure", "--resolve", &resolved, "https://Vpn.Example.com:445/"])
+            .unwrap();
+    assert!(fetched.success(), "{fetched:?}");
+    let names = |document: &Value| text(document, "/tls/client/server_name") == "vpn.example.com";
+    agent.wait_for(|one| names(one) && text(one, "/event/action") == "network_flow").unwrap();
+    let incident = agent.wait_for(|one| names(one) && evidence(one).is_some()).unwrap();
+    let said = "connected to TCP 445 of 8.8.4.4 (vpn.example.com) and spoke TLS, not SMB";
+    assert!(text(&incident, "/message").contains(said), "{incident:#}");
+    agent.stop().unwrap();
 }

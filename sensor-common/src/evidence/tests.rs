@@ -28,6 +28,31 @@ fn split(header: &[(usize, u8)], length: u32, segments: &[u32]) -> u32 {
     wanted
 }
 
+#[test]
+fn wants_more_of_a_first_payload_that_begins_like_a_client_hello() {
+    let hello = [22, 3, 1, 2, 0, 1, 0, 1, 0xFC, 3];
+    let wanted = |at: usize, value: u8| {
+        let mut bytes = [0xEE; MAX_PIECE_LEN];
+        bytes[..hello.len()].copy_from_slice(&hello);
+        bytes[at] = value;
+        of_first_payload(&MessageStart { bytes: &bytes, have: MESSAGE_START_LEN as u32, into: 0 })
+    };
+    for at in 0..16 {
+        for value in 0..=u8::MAX {
+            let is_hello = match at {
+                // Version of the record, its length, length of the message, and what is behind.
+                2 => value <= 7,
+                3 => value < 0x40,
+                4 | 7 | 8 | 10.. => true,
+                _ => hello.get(at) == Some(&value),
+            };
+            let most = if is_hello { LONGEST_CLIENT_HELLO } else { LONGEST_FIRST_PAYLOAD };
+            assert_eq!(wanted(at, value), most, "byte {at} is {value}");
+        }
+    }
+    const { assert!(LONGEST_CLIENT_HELLO as usize <= MAX_PIECE_LEN) };
+}
+
 const V2: (usize, u8) = (4, SMB2);
 const V1: (usize, u8) = (4, SMB1);
 

@@ -164,6 +164,10 @@ fn hand_up<E: Environment, B: Bytes + Copy>(
     let there = content.payload.wrapping_sub(content.at);
     let mut captured = least(there, least(buffer.piece.head.wanted, MAX_PIECE_LEN as u32));
     let at = offset(content);
+    if buffer.piece.head.piece == PieceKind::FirstPayload as u8 {
+        // Of a frame that was cut when it was recorded, as much as is there.
+        captured = least(captured, frame.whole_len().map_or(captured, |whole| whole.wrapping_sub(at as u32)));
+    }
     buffer.piece.head.segment_len = 0;
     if content.before != 0 {
         captured = u32::from(content.before);

@@ -58,6 +58,7 @@ pub struct FlowSummary {
     facts: Option<Arc<Facts>>,
     datagrams: Option<Arc<Datagrams>>,
     quic: Option<Arc<ClientHello>>,
+    tls_server: Option<Arc<str>>,
     process: Option<Arc<Process>>,
     /// The exemption that covered it.
     pub exemption: Option<String>,
@@ -73,8 +74,16 @@ impl FlowSummary {
             facts: view.facts.cloned(),
             datagrams: view.datagrams.cloned(),
             quic: view.quic.cloned(),
+            tls_server: view.tls_server.cloned(),
             process: view.process.cloned(),
-            view: FlowView { facts: None, datagrams: None, quic: None, process: None, ..*view },
+            view: FlowView {
+                facts: None,
+                datagrams: None,
+                quic: None,
+                tls_server: None,
+                process: None,
+                ..*view
+            },
             exemption,
             incident,
         }
@@ -87,6 +96,7 @@ impl FlowSummary {
             facts: self.facts.as_ref(),
             datagrams: self.datagrams.as_ref(),
             quic: self.quic.as_ref(),
+            tls_server: self.tls_server.as_ref(),
             process: self.process.as_ref(),
             ..self.view
         }

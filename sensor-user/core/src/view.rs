@@ -82,6 +82,8 @@ pub struct FlowView<'a> {
     pub content: Content,
     /// Another protocol, if the first bytes show it.
     pub other_protocol: Option<OtherProtocol>,
+    /// If that is TLS: the server that its client asked for.
+    pub tls_server: Option<&'a Arc<str>>,
     /// The external end is on a threat list.
     pub threat: bool,
     /// Enforcement dropped a packet that would have opened it.

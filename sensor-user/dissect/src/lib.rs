@@ -6,6 +6,7 @@
 //! list has a bound, and text comes out without control characters. Authentication responses, session keys and file
 //! contents are never kept: a credential is known by its names and a keyed [`fingerprint`].
 
+pub mod client_hello;
 pub mod datagram;
 pub mod dcerpc;
 pub mod dissector;

@@ -64,14 +64,15 @@ pub(super) fn external(incident: &Incident, elsewhere: &Elsewhere) -> String {
     text
 }
 
-/// Names of the server, as the client said them: to QUIC, and in an NTLM response.
+/// Names of the server, as the client said them: in QUIC, in TLS, and in an NTLM response.
 pub(super) fn said_names(incident: &Incident) -> Vec<String> {
     let quic = incident.quic.iter().filter_map(|hello| hello.server_name.as_ref());
     let quic = quic.map(|name| format!("{name} (server name in QUIC)"));
+    let tls = incident.tls_servers.iter().map(|name| format!("{name} (server name in TLS)"));
     let ntlm = |one: &&Credential| one.method != CredentialMethod::Kerberos;
     let targets = incident.credentials.iter().filter(ntlm).filter_map(|one| one.target.as_ref());
     let targets = targets.map(|target| format!("{target} (target of the NTLM response)"));
-    let mut names: Vec<_> = quic.chain(targets).collect();
+    let mut names: Vec<_> = quic.chain(tls).chain(targets).collect();
     names.sort();
     names.dedup();
     names

@@ -177,7 +177,7 @@ pub(super) fn document(summary: &FlowSummary, sensor: &Sensor) -> FlowDocument {
         process,
         user,
         container,
-        tls: Tls::of(quic.into_iter()),
+        tls: Tls::of(quic, view.tls_server),
         smb_sensor: SmbSensor {
             evidence: EvidenceFields {
                 level: view.roles_known.then(|| view.level.name()),

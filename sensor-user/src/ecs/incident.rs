@@ -84,7 +84,7 @@ pub(super) fn document(event: &IncidentEvent, sensor: &Sensor) -> IncidentDocume
         process,
         user,
         container,
-        tls: Tls::of(incident.quic.iter()),
+        tls: Tls::of(&incident.quic, &incident.tls_servers),
         smb_sensor: own(event, sensor, details),
     }
 }

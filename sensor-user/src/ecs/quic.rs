@@ -1,4 +1,6 @@
-//! What a client offered over QUIC.
+//! What a client asked for in TLS, and offered over QUIC.
+
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use sensor_dissect::quic::ClientHello;
@@ -19,9 +21,13 @@ struct TlsClient {
 }
 
 impl Tls {
-    /// The first server that was asked for by name.
-    pub(super) fn of<'a>(mut hellos: impl Iterator<Item = &'a ClientHello>) -> Option<Self> {
-        let server_name = hellos.find_map(|hello| hello.server_name.clone())?;
+    /// The first server that was asked for by name: over QUIC, or else in TLS over TCP.
+    pub(super) fn of<'a>(
+        quic: impl IntoIterator<Item = &'a ClientHello>,
+        tcp: impl IntoIterator<Item = &'a Arc<str>>,
+    ) -> Option<Self> {
+        let quic = quic.into_iter().filter_map(|hello| hello.server_name.as_deref());
+        let server_name = quic.chain(tcp.into_iter().map(AsRef::as_ref)).next()?.to_owned();
         Some(Self { client: TlsClient { server_name } })
     }
 }

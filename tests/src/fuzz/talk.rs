@@ -86,6 +86,9 @@ fn message(random: &mut Xorshift) -> Vec<u8> {
     if random.one_in(5) {
         return vec![random.pick(&[0x85, 0x85, 0x82, 0x00, 0x47]), 0, 0, 0];
     }
+    if random.one_in(8) {
+        return client_hello(random);
+    }
     let length = 36 + random.below(400);
     let [_, a, b, c] = (length as u32).to_be_bytes();
     let mut message = vec![0, a, b, c, random.pick(&[0xFE, 0xFE, 0xFF, 0xFD, 0xFC]), b'S', b'M', b'B'];
@@ -100,6 +103,17 @@ fn message(random: &mut Xorshift) -> Vec<u8> {
         message[3] = random.next() as u8;
     }
     message
+}
+
+/// A ClientHello of TLS, sometimes with another byte.
+fn client_hello(random: &mut Xorshift) -> Vec<u8> {
+    let mut hello = vec![22, 3, 1, 2, 0, 1, 0, 1, 0xFC, 3, 3];
+    if random.one_in(3) {
+        let at = random.below(hello.len());
+        hello[at] = random.next() as u8;
+    }
+    hello.resize(12 + random.below(3_000), 0xA5);
+    hello
 }
 
 /// Makes several messages of one of SMB 2: NextCommand, and a header with a command there.

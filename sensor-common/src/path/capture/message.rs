@@ -3,8 +3,7 @@
 use super::{CHAINED_MESSAGE, MAX_UNDECIDED, forgotten, least, leave, open, rest::is_undecided, step};
 use crate::{
     evidence::{
-        self, CONTENT, HEADER_FIELDS_LEN, LONGEST_FIRST_PAYLOAD, MAX_MESSAGE_LEN, MessageStart,
-        SESSION_REQUEST_LEN, UNDECIDED,
+        self, CONTENT, HEADER_FIELDS_LEN, MAX_MESSAGE_LEN, MessageStart, SESSION_REQUEST_LEN, UNDECIDED,
     },
     path::decide::{message_mark, smb_from},
     path::place::{self, NOWHERE, known_by, of_side},
@@ -211,7 +210,7 @@ fn no_message<E: Environment>(
                 slot.line.kind &= !of_side(bit::AWAITED, side);
             }
             if content.first != 0 && start.into == 0 {
-                return least(content.payload.wrapping_sub(content.at), LONGEST_FIRST_PAYLOAD);
+                return least(content.payload.wrapping_sub(content.at), evidence::of_first_payload(start));
             }
             if slot.line.marks & smb_from(side) != 0 {
                 leave(env, slot);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sensor_common::slot::{TCP, mark};
 use sensor_dissect::{
-    Facts, Sender,
+    Facts, Sender, client_hello,
     first_payload::{self, Protocol},
 };
 
@@ -42,8 +42,12 @@ impl Flow {
             Protocol::Http => OtherProtocol::Http,
             Protocol::Tls => OtherProtocol::Tls,
         });
-        let new = self.other_protocol.is_none() && spoken.is_some();
+        let mut new = self.other_protocol.is_none() && spoken.is_some();
         self.other_protocol = self.other_protocol.or(spoken);
+        if self.tls_server.is_none() && sender == Sender::Client && spoken == Some(OtherProtocol::Tls) {
+            self.tls_server = client_hello::server_name(piece.bytes).map(Arc::from);
+            new |= self.tls_server.is_some();
+        }
         new
     }
 

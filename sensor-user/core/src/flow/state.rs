@@ -88,6 +88,9 @@ pub struct Flow {
     /// What is spoken instead of SMB, as its first bytes show it.
     #[serde(default)]
     pub(super) other_protocol: Option<OtherProtocol>,
+    /// The server that its client asked for in TLS (RFC 6066 3).
+    #[serde(default)]
+    pub(super) tls_server: Option<Arc<str>>,
     /// The ring lost records since it began.
     pub(super) records_lost: bool,
     pub(super) tcp_flags: [u8; 2],
@@ -129,6 +132,7 @@ impl Flow {
             incomplete: false,
             conflicting: false,
             other_protocol: None,
+            tls_server: None,
             records_lost: false,
             tcp_flags: [0; 2],
             acknowledged: [None; 2],

@@ -58,6 +58,7 @@ impl Flow {
             complete: self.complete(),
             content: self.content,
             other_protocol: self.other_protocol(),
+            tls_server: self.tls_server.as_ref().filter(|_| !self.smb_spoken()),
             threat: self.marks & mark::THREAT != 0,
             dropped: self.marks & mark::DROPPED != 0,
             counts,

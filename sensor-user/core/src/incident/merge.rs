@@ -149,6 +149,13 @@ impl Incident {
             self.other_protocols.push(protocol);
             has_changed = true;
         }
+        if let Some(name) = view.tls_server
+            && self.tls_servers.len() < MAX_PORTS
+            && !self.tls_servers.contains(name)
+        {
+            self.tls_servers.push(Arc::clone(name));
+            has_changed = true;
+        }
         if let Some(hello) = view.quic
             && self.quic.len() < MAX_PORTS
             && self.quic.iter().all(|known| known != &**hello)

@@ -115,6 +115,9 @@ pub struct Incident {
     pub content: Content,
     /// Other protocols that were spoken on the port.
     pub other_protocols: Vec<OtherProtocol>,
+    /// Servers that were asked for in TLS, each once.
+    #[serde(default)]
+    pub tls_servers: Vec<Arc<str>>,
     /// ClientHellos that offered SMB over QUIC, each once.
     #[serde(default)]
     pub quic: Vec<ClientHello>,
@@ -197,6 +200,7 @@ impl Incident {
             unanswered_smb: false,
             content: Content::default(),
             other_protocols: Vec::new(),
+            tls_servers: Vec::new(),
             quic: Vec::new(),
             webdav: None,
             process: None,

@@ -13,7 +13,7 @@ use crate::{
     address::Direction,
     asset::AssetRole,
     enrichment::Enrichment,
-    rules::sentence::{bytes, counted, webdav_request},
+    rules::sentence::{bytes, counted, list, webdav_request},
     service::Service,
     time::Timestamp,
 };
@@ -21,6 +21,14 @@ use crate::{
 /// Text off the wire, fit to be shown.
 pub(super) fn clean(text: &str) -> String {
     shown(text.as_bytes())
+}
+
+/// Servers that a client asked for: " (files.example.com)", or nothing if it named none.
+pub(super) fn server_names<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut names: Vec<String> = names.map(clean).collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.is_empty() { String::new() } else { format!(" ({})", list(&names)) }
 }
 
 impl Party {
@@ -194,7 +202,7 @@ impl Incident {
         }
         let phrases = transports.into_iter().map(|transport| {
             let name = if transport == UDP { "UDP" } else { "TCP" };
-            format!("{name} {}", crate::rules::sentence::list(&of(transport)))
+            format!("{name} {}", list(&of(transport)))
         });
         let phrase = phrases.collect::<Vec<_>>().join(", ");
         if phrase.is_empty() { "Windows networking".to_owned() } else { phrase }
@@ -218,7 +226,7 @@ impl Incident {
         let phrases: Vec<_> = called
             .map(|(interface, operations)| {
                 let operations: Vec<_> = operations.iter().map(|name| clean(name)).collect();
-                format!("{} {}", clean(interface), crate::rules::sentence::list(&operations))
+                format!("{} {}", clean(interface), list(&operations))
             })
             .collect();
         (!phrases.is_empty()).then(|| phrases.join(", "))
@@ -228,7 +236,7 @@ impl Incident {
     pub(super) fn bound_phrase(&self) -> Option<String> {
         let bound = self.operations.iter().filter(|(_, operations)| operations.is_empty());
         let names: Vec<_> = bound.map(|(interface, _)| clean(interface)).collect();
-        (!names.is_empty()).then(|| crate::rules::sentence::list(&names))
+        (!names.is_empty()).then(|| list(&names))
     }
 
     /// Whether it is about one client and one server.
@@ -254,7 +262,7 @@ impl Incident {
     #[must_use]
     pub fn dialect_phrase(&self) -> Option<String> {
         let dialects: Vec<_> = self.dialects.iter().map(|name| clean(name)).collect();
-        (!dialects.is_empty()).then(|| format!("SMB {}", crate::rules::sentence::list(&dialects)))
+        (!dialects.is_empty()).then(|| format!("SMB {}", list(&dialects)))
     }
 }
 

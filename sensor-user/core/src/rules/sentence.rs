@@ -51,7 +51,8 @@ pub fn contact(view: &FlowView<'_>) -> String {
                 None if view.smb_spoken => "SMB was seen from one side only",
                 None => "no SMB was seen",
             };
-            format!("{client} connected to {port} of {server}, and {spoken}")
+            let name = view.tls_server.map(|name| format!(" ({name})")).unwrap_or_default();
+            format!("{client} connected to {port} of {server}{name}, and {spoken}")
         }
         level => {
             let further = match level {
@@ -264,6 +265,8 @@ pub fn called(view: &FlowView<'_>, name: &str, numbers: &[u16]) -> Vec<&'static 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use sensor_common::slot::TCP;
 
     use super::*;
@@ -306,6 +309,14 @@ mod tests {
             .reached(EvidenceLevel::Connected)
             .seen(|view| view.other_protocol = Some(OtherProtocol::Tls));
         assert_eq!(said(tls), "10.0.0.2 connected to TCP 445 of 8.8.4.4, and spoke TLS, not SMB");
+        let name = Arc::from("files.example.com");
+        let flow = FlowFixture::outbound().reached(EvidenceLevel::Connected);
+        let other_protocol = Some(OtherProtocol::Tls);
+        let view = FlowView { other_protocol, tls_server: Some(&name), ..flow.view() };
+        assert_eq!(
+            contact(&view),
+            "10.0.0.2 connected to TCP 445 of 8.8.4.4 (files.example.com), and spoke TLS, not SMB"
+        );
         let netbios = FlowFixture::inbound().on(UDP, 137).reached(EvidenceLevel::Connected);
         assert_eq!(said(netbios), "8.8.4.4 sent a request to UDP 137 of 10.0.1.2, which answered");
         let rpc = FlowFixture::inbound().on(TCP, 135).reached(EvidenceLevel::Smb);

@@ -4,25 +4,16 @@ use rustls::server::{Accepted, Acceptor};
 use serde::{Deserialize, Serialize};
 
 use super::packet::Version;
-use crate::text;
+use crate::{
+    client_hello::{CLIENT_HELLO, HEADER_LEN, SERVER_NAME, extensions_at, number},
+    text,
+};
 
 /// The name of SMB in ALPN (MS-SMB2 2.1).
 pub const SMB: &str = "smb";
 
 /// Most protocols of an offer that are kept.
 const MAX_PROTOCOLS: usize = 16;
-
-/// Type of a ClientHello (RFC 8446 4).
-const CLIENT_HELLO: u8 = 1;
-
-/// Type and length of a handshake message (RFC 8446 4).
-const HEADER_LEN: usize = 4;
-
-/// Length of version and random (RFC 8446 4.1.2).
-const VERSION_AND_RANDOM_LEN: usize = 2 + 32;
-
-/// Number of the extension that names the server (RFC 6066 3).
-const SERVER_NAME: u16 = 0;
 
 /// What a client offers and asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,18 +78,13 @@ fn accepted(message: &[u8]) -> Option<Accepted> {
 
 /// The message without the extension that names the server; `None` if it is no ClientHello with extensions.
 fn without_server_name(message: &[u8]) -> Option<Vec<u8>> {
-    let length_at =
-        |at: usize| Some(usize::from(u16::from_be_bytes([*message.get(at)?, *message.get(at + 1)?])));
-    let session_at = HEADER_LEN + VERSION_AND_RANDOM_LEN;
-    let suites_at = session_at + 1 + usize::from(*message.get(session_at)?);
-    let compression_at = suites_at + 2 + length_at(suites_at)?;
-    let extensions_at = compression_at + 1 + usize::from(*message.get(compression_at)?);
+    let extensions_at = extensions_at(message)?;
     let begin = extensions_at + 2;
-    let mut rest = message.get(begin..begin + length_at(extensions_at)?)?;
+    let mut rest = message.get(begin..begin + usize::from(number(message, extensions_at)?))?;
     let mut kept = Vec::new();
-    while let [high, low, length @ ..] = rest {
-        let whole = 4 + usize::from(u16::from_be_bytes([*length.first()?, *length.get(1)?]));
-        if u16::from_be_bytes([*high, *low]) != SERVER_NAME {
+    while let Some(kind) = number(rest, 0) {
+        let whole = 4 + usize::from(number(rest, 2)?);
+        if kind != SERVER_NAME {
             kept.extend_from_slice(rest.get(..whole)?);
         }
         rest = rest.get(whole..)?;

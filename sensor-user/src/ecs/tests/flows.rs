@@ -58,6 +58,7 @@ fn view(direction: Direction, local: &str, remote: &str, level: EvidenceLevel) -
         complete: true,
         content: Content::default(),
         other_protocol: None,
+        tls_server: None,
         threat: false,
         dropped: false,
         counts: Counts { packets: [9, 7], bytes: [900, 700], payload: [500, 300], retransmitted: [0, 0] },
@@ -198,8 +199,10 @@ pub(super) fn all() -> Vec<(&'static str, FlowSummary)> {
         "flow quic",
         FlowView { tuple, service: Service::SmbOverQuic, quic: Some(&hello), ..offered },
     ));
+    let name = Arc::from("vpn.example.com");
     let tls = FlowView {
         other_protocol: Some(OtherProtocol::Tls),
+        tls_server: Some(&name),
         dropped: true,
         roles_known: false,
         ..plain(Direction::Outbound, EvidenceLevel::Connected)

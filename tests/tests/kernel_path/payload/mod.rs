@@ -4,6 +4,7 @@ mod amounts;
 mod budget;
 mod carriers;
 mod content;
+mod first;
 mod hidden;
 mod http;
 mod joined;

@@ -3,7 +3,10 @@
 use super::{Headline, interval};
 use crate::{
     address::Direction,
-    incident::{Incident, phrase::since},
+    incident::{
+        Incident,
+        phrase::{server_names, since},
+    },
     level::EvidenceLevel,
     rules::sweep,
     service::Service,
@@ -108,9 +111,10 @@ fn connected(incident: &Incident, client: &str, server: &str, ports: &str) -> He
     let other: Vec<_> = incident.other_protocols.iter().map(|protocol| other(*protocol)).collect();
     if !other.is_empty() {
         let other = other.join(" and ");
+        let names = server_names(incident.tls_servers.iter().map(AsRef::as_ref));
         return Headline::new(
-            format!("{client} connected to {ports} of {server} and spoke {other}, not SMB"),
-            format!("{other} on {ports}, not SMB"),
+            format!("{client} connected to {ports} of {server}{names} and spoke {other}, not SMB"),
+            format!("{other}{names} on {ports}, not SMB"),
         );
     }
     let sent = incident.bytes_left() + incident.bytes_came() > 0;

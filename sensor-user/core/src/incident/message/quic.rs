@@ -2,7 +2,7 @@
 
 use super::Headline;
 use crate::{
-    incident::{Incident, phrase::clean},
+    incident::{Incident, phrase::server_names},
     level::EvidenceLevel,
     rules::sentence,
     service::Service,
@@ -40,13 +40,8 @@ pub(super) fn clause(incident: &Incident) -> Option<String> {
     })
 }
 
-/// " (files.example.com)", or nothing if no server was named.
 fn names(incident: &Incident) -> String {
-    let mut names: Vec<String> =
-        incident.quic.iter().filter_map(|hello| hello.server_name.as_deref()).map(clean).collect();
-    names.sort_unstable();
-    names.dedup();
-    if names.is_empty() { String::new() } else { format!(" ({})", sentence::list(&names)) }
+    server_names(incident.quic.iter().filter_map(|hello| hello.server_name.as_deref()))
 }
 
 /// "UDP 443".

@@ -162,9 +162,14 @@ fn refused_logon_connects_no_share() {
 fn names_the_protocol_of_a_port_without_smb() {
     assert_lines(
         &tls_on_445(),
-        "10.0.0.5 connected to TCP 445 of 198.51.99.4 and spoke TLS, not SMB",
-        "TLS on TCP 445, not SMB",
+        "10.0.0.5 connected to TCP 445 of 198.51.99.4 (vpn.example.com) and spoke TLS, not SMB",
+        "TLS (vpn.example.com) on TCP 445, not SMB",
     );
+    let mut named = tls_on_445();
+    named.tls_servers = vec!["b.example".into(), "a\u{1b}.example".into()];
+    assert_eq!(summary(&named), r"TLS (a\u{1b}.example and b.example) on TCP 445, not SMB");
+    named.tls_servers.clear();
+    assert_eq!(summary(&named), "TLS on TCP 445, not SMB");
     let mut mute = tls_on_445();
     mute.other_protocols.clear();
     mute.counted.payload = [0, 0];

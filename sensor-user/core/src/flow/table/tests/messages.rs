@@ -6,7 +6,7 @@ use sensor_common::{
 };
 use sensor_dissect::stream::Checksum;
 
-use super::{super::MAX_READERS, bench::*};
+use super::{super::MAX_READERS, bench::*, stored::restarted};
 use crate::{
     level::EvidenceLevel,
     record::{Observation, Piece, Unfollowed},
@@ -106,6 +106,33 @@ fn first_payload_shows_another_protocol_and_needs_no_reader() {
     assert_eq!(bench.piece(&first(b"GET / HTTP/1.1"), at(1)), [Did::Updated]);
     assert_eq!(bench.view().other_protocol, Some(OtherProtocol::Http));
     assert_eq!(bench.table.readers, 0);
+}
+
+#[test]
+fn client_hello_names_the_server_also_after_a_restart() {
+    // A ClientHello as far as the extension that names the server; the one behind that is cut.
+    let named = b"\0\0\0\x10\0\x0E\0\0\x0Babc.example";
+    let hello = [&[1, 0, 5, 0, 3, 3][..], &[7; 32], &[0, 0, 2, 0x13, 1, 1, 0, 4, 0xD2], named].concat();
+    let payload = [&[22, 3, 1, 5, 4][..], &hello, &[0, 51, 4, 0, 1]].concat();
+    let first = |side, bytes| Piece {
+        id: started(OPEN, [2, 1], at(1)).id,
+        side,
+        kind: PieceKind::FirstPayload,
+        sequence: 1,
+        wanted: 2_048,
+        at: at(1).ticks,
+        bytes,
+        checksum: Checksum::Unknown,
+    };
+    let mut bench = Bench::new();
+    bench.opened(&started(OPEN, [2, 1], at(1)), at(1));
+    bench.piece(&first(Side::Remote, &payload), at(1));
+    assert_eq!(bench.view().tls_server, None, "a server sends no ClientHello");
+    assert_eq!(bench.piece(&first(Side::Local, &payload), at(1)), [Did::Updated]);
+    let known = |bench: &Bench| (bench.view().tls_server.cloned(), bench.view().other_protocol);
+    let tls = (Some("abc.example".into()), Some(OtherProtocol::Tls));
+    assert_eq!(known(&bench), tls);
+    assert_eq!(known(&restarted(&bench)), tls);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::{super::StoredFlow, bench::*};
 use crate::{level::EvidenceLevel, record::Observation};
 
 /// A table that continues another.
-fn restarted(bench: &Bench) -> Bench {
+pub(super) fn restarted(bench: &Bench) -> Bench {
     let stored: Vec<_> = bench.table.store(|_| true).collect();
     let text = serde_json::to_string(&stored).unwrap();
     let mut next = Bench::new();
