@@ -162,6 +162,7 @@ impl Pipeline {
         let due = self.saved_at.is_none_or(|at| now.at.distance(at) >= every);
         let changed = self.core.changed_connections();
         let follows = self.following.as_ref().is_some_and(|following| following.is_due(changed, now.at));
+        let all = self.following.as_ref().is_some_and(|following| following.is_to_save_all(changed, now.at));
         if self.events.is_empty() && !due && !follows {
             return;
         }
@@ -170,8 +171,8 @@ impl Pipeline {
             changes: self.core.take_changes(now.at),
             ..Batch::default()
         };
-        if due {
-            self.save(&mut batch, now.at);
+        if due || all {
+            self.save(&mut batch, all, now.at);
         }
         self.follow(&mut batch, now.at);
         self.output.take(batch, now.at);
@@ -187,7 +188,7 @@ impl Pipeline {
             changes: self.core.take_changes(now.at),
             ..Batch::default()
         };
-        self.save(&mut batch, now.at);
+        self.save(&mut batch, false, now.at);
         self.output.take(batch, now.at);
         self.output.settle(LAST_WRITES);
     }
@@ -319,7 +320,7 @@ impl Pipeline {
     /// Saves the hits of exemptions.
     pub fn save_hits(&mut self, now: Moment) {
         let mut batch = Batch::default();
-        self.save(&mut batch, now.at);
+        self.save(&mut batch, false, now.at);
         self.output.take(batch, now.at);
     }
 
@@ -343,7 +344,8 @@ impl Pipeline {
         self.output.saving()
     }
 
-    fn save(&mut self, batch: &mut Batch, now: Timestamp) {
+    /// Adds what is saved from time to time; with `all` every connection, also where those that change are saved by themselves.
+    fn save(&mut self, batch: &mut Batch, all: bool, now: Timestamp) {
         self.saved_at = Some(now);
         self.saved_idle = self.is_idle();
         if !self.output.keeps_state() {
@@ -353,7 +355,7 @@ impl Pipeline {
             .following
             .as_ref()
             .is_some_and(|following| following.takes_all(self.core.flows().entries().count()));
-        if !self.following.as_ref().is_some_and(Following::is_complete) {
+        if all || !self.following.as_ref().is_some_and(Following::is_complete) {
             batch.connections = Some(self.core.connections(of_all).collect());
         }
         let hits = self.core.exemptions().hits();

@@ -20,6 +20,10 @@ use crate::{
     storage::RingPlace,
 };
 
+/// Records of an outage that are taken from the ring before the connections that they change are saved: fewer than are saved one by
+/// one.
+const OUTAGE_BATCH: usize = 1_024;
+
 /// Whether what this run attaches stays when it ends.
 fn stays_attached(config: &Config) -> bool {
     // Whatever systemd starts has such an identifier.
@@ -101,14 +105,19 @@ impl Sensor {
         // Flows of QUIC that nobody follows any more are no longer counted.
         let counted = self.pipeline.take_counted_quic().unwrap_or_default();
         self.kernel.quic.count(&counted).context("cannot count flows of QUIC")?;
+        // From here on the ring keeps what is not saved.
+        let now = self.now()?;
+        self.pipeline.write(now);
         let bytes = self.kernel.records.waiting();
         let mut records = self.drain(1)?;
         let first_after = began.elapsed().as_millis();
         loop {
-            match self.drain(super::BATCH)? {
+            match self.drain(OUTAGE_BATCH)? {
                 0 => break,
                 more => records += more,
             }
+            let now = self.now()?;
+            self.pipeline.save_changed(now);
         }
         self.sweep()?;
         info!(

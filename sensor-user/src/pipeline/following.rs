@@ -13,7 +13,7 @@ use sensor_core::{
     time::{Moment, Timestamp},
 };
 
-use super::{Batch, LAST_WRITES, Pipeline};
+use super::{Batch, LAST_WRITES, Pipeline, SAVE_CONNECTIONS};
 use crate::storage::RingPlace;
 
 /// Time between two savings of connections that changed.
@@ -33,13 +33,15 @@ pub struct Following {
     /// The store has every connection, apart from those that changed since.
     complete: bool,
     saved_at: Option<Timestamp>,
+    /// When all were saved last.
+    all_saved_at: Option<Timestamp>,
 }
 
 impl Following {
     /// Follows a ring from here on.
     #[must_use]
     pub const fn from(place: RingPlace) -> Self {
-        Self { place, complete: false, saved_at: None }
+        Self { place, complete: false, saved_at: None, all_saved_at: None }
     }
 
     pub(super) const fn read_until(&mut self, position: u64) {
@@ -75,11 +77,18 @@ impl Following {
         self.complete && changed > 0 && self.saved_at.is_none_or(|at| now.distance(at) >= SAVE)
     }
 
+    /// Whether to save all, since more changed than are saved one by one: so the store lacks nothing, unless this happened a moment ago.
+    pub(super) fn is_to_save_all(&self, changed: usize, now: Timestamp) -> bool {
+        let is_soon = self.all_saved_at.is_some_and(|at| now.distance(at) < SAVE_CONNECTIONS);
+        self.complete && changed > MAX_CHANGED && !is_soon
+    }
+
     /// Whether to save this many connections that changed, one by one. `with_all` says that all are saved at the same time.
     pub(super) fn takes(&mut self, changed: usize, with_all: bool, now: Timestamp) -> bool {
         self.saved_at = Some(now);
         if with_all {
             self.complete = true;
+            self.all_saved_at = Some(now);
             return false;
         }
         self.complete &= changed <= MAX_CHANGED;
@@ -121,6 +130,14 @@ impl Pipeline {
         self.saved_at = None;
         self.write(now);
         self.output.settle(LAST_WRITES);
+    }
+
+    /// Saves the connections that changed now, however short a time ago the last ones were saved.
+    pub fn save_changed(&mut self, now: Moment) {
+        if let Some(following) = &mut self.following {
+            following.saved_at = None;
+        }
+        self.write(now);
     }
 
     /// Adds the connections that changed, and how much of the ring the batch contains.
@@ -167,6 +184,18 @@ mod tests {
         let place = RingPlace { program: 7, position: 500, accounted: 9 };
         assert_eq!((following.place(9), following.unsaved_from(200)), (place, Some(200)));
         assert_eq!(following.unsaved_from(0), Some(0), "nothing was committed yet");
+    }
+
+    #[test]
+    fn many_that_change_at_once_are_saved_with_all_the_others_but_not_time_after_time() {
+        let mut following = following();
+        assert!(!following.is_to_save_all(MAX_CHANGED + 1, at(0)), "that is due anyway");
+        let _ = following.takes(0, true, at(0));
+        assert!(!following.is_to_save_all(MAX_CHANGED, at(5_000)));
+        assert!(!following.is_to_save_all(MAX_CHANGED + 1, at(4_999)));
+        assert!(following.is_to_save_all(MAX_CHANGED + 1, at(5_000)));
+        assert!(!following.takes(MAX_CHANGED + 1, true, at(5_000)) && following.is_complete());
+        assert!(!following.is_to_save_all(MAX_CHANGED + 1, at(5_100)));
     }
 
     #[test]

@@ -173,7 +173,11 @@ impl Trial {
         if let Some(now) = now {
             self.oracle.kept(now.id.tuple.transport, [now.id.tuple.local.port(), now.id.tuple.remote.port()]);
         } else if verdict == Verdict::Dropped {
-            self.oracle.cut(frame, link);
+            // In headers that the oracle does not read, such as those of a tunnel, the ports are the host's alone.
+            if self.oracle.cut(frame, link).is_err() {
+                let host = &self.twin.host;
+                (0..=u16::MAX).filter(|port| host.suspects(*port)).for_each(|port| self.oracle.marked(port));
+            }
         }
         let agrees = match (opinion, verdict) {
             (Opinion::Unsure(_), _)

@@ -66,6 +66,13 @@ impl InterfaceCounters {
         self.slots.iter().any(|slot| slot.cpu == seen.cpu && slot.generation == seen.generation)
     }
 
+    /// Whether exactly the counts of this slot are known.
+    pub(super) fn knows(&self, seen: &Observation) -> bool {
+        self.slots.iter().any(|slot| {
+            slot.cpu == seen.cpu && slot.generation == seen.generation && slot.counts == seen.counts
+        })
+    }
+
     /// Whether another SYN took the slot in which this connection began with its own SYN.
     pub(super) fn syn_slot_was_taken(&self, seen: &Observation) -> bool {
         self.syn_slot.is_some_and(|(cpu, generation)| cpu == seen.cpu && generation != seen.generation)

@@ -234,6 +234,21 @@ impl Flow {
         self.acknowledged[sender as usize].is_some_and(|at| took_slot || first > at + TICK_SLACK)
     }
 
+    /// Whether a swept slot shows nothing new.
+    pub(super) fn knows_slot(&self, seen: &Observation) -> bool {
+        let marks = seen.marks & !(mark::FIRST_FROM_LOCAL | mark::OPENED_BY_SYN);
+        let flags = (0..2).all(|side| seen.tcp_flags[side] & !self.tcp_flags[side] == 0);
+        let mut content = self.content;
+        content.add(seen.content);
+        let incomplete = seen.unfollowed.messages || seen.unfollowed.gap;
+        marks & !self.marks == 0
+            && flags
+            && content == self.content
+            && (self.incomplete || !incomplete)
+            && (self.client_by_headers.is_some() || seen.client.is_none())
+            && self.interfaces.iter().any(|one| one.ifindex == seen.id.ifindex && one.knows(seen))
+    }
+
     /// Merges an observation whose first and last packets were at `times`. Returns the change in accounted packets.
     pub(super) fn merge(
         &mut self,

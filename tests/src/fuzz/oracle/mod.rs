@@ -117,10 +117,18 @@ impl Oracle {
     }
 
     /// Notes that a frame was cut out of its connection: the program knew by its content, or by its ports, what it is.
-    pub fn cut(&mut self, frame: &[u8], link: Link) {
-        if let Ok(packet) = headers::packet(frame, link, self.tunnels) {
-            self.kept(packet.transport as u8, [packet.source.port(), packet.destination.port()]);
-        }
+    ///
+    /// # Errors
+    /// If it cannot read the frame's headers, and so does not know which port was marked.
+    pub fn cut(&mut self, frame: &[u8], link: Link) -> Result<(), Opinion> {
+        let packet = headers::packet(frame, link, self.tunnels)?;
+        self.kept(packet.transport as u8, [packet.source.port(), packet.destination.port()]);
+        Ok(())
+    }
+
+    /// Notes that a port is marked.
+    pub fn marked(&mut self, port: u16) {
+        self.suspected.insert(port);
     }
 
     fn service(&self, transport: u8, port: u16) -> Option<Service> {

@@ -93,3 +93,15 @@ fn initial_packets_of_quic_cross_the_border_to_its_port() {
     assert_eq!(datagram(client, "8.8.4.4:444", v1, 1_200), Opinion::Foreign);
     assert_eq!(datagram(client, "10.0.1.2:443", v1, 1_200), Opinion::Foreign);
 }
+
+#[test]
+fn packet_that_was_cut_marks_its_port_or_says_that_it_cannot_be_read() {
+    let options: Options = "any-port blocking slots=1".parse().unwrap();
+    let mut oracle = Oracle::new(&options.setup().unwrap().config, false, &options.blocked().unwrap());
+    let frame = Frame::tcp("10.0.0.1:50000", "8.8.8.8:4000").flags(tcp::ACK).build();
+    assert_eq!(oracle.judge(&frame, Link::Ethernet), Opinion::Foreign);
+    assert_eq!(oracle.cut(&frame[..20], Link::Ethernet), Err(Opinion::Unsure("a cut network header")));
+    assert_eq!(oracle.judge(&frame, Link::Ethernet), Opinion::Foreign);
+    oracle.cut(&frame, Link::Ethernet).unwrap();
+    assert_eq!(oracle.judge(&frame, Link::Ethernet), Opinion::Unsure("a port under suspicion"));
+}

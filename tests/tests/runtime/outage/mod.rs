@@ -15,9 +15,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use sensor_core::{flow::StoredFlow, incident::Link};
 use sensor_lab::{Answer, Scratch, Signal, TcpListener, Topology, address, poll, require_lab, scratch_dir};
 use sensor_tests::{Agent, AgentBuilder, Bpffs, Ended, PATIENCE, SMB2_MESSAGE, connect, echo, number, text};
-use sensor_user::storage::{DocumentKind, DocumentQuery, Reader};
+use sensor_user::{
+    state::Restored,
+    storage::{DocumentKind, DocumentQuery, Reader},
+};
 use serde_json::Value;
 
 /// Time between two connections: a hundred in a second.
@@ -133,12 +137,30 @@ impl Stage {
         let found = poll(PATIENCE, found).unwrap_or_else(|| summaries(&self.state()));
         let missing: Vec<_> = ports.iter().filter(|port| !found.contains_key(port)).collect();
         let some = &missing[..missing.len().min(10)];
-        assert!(missing.is_empty(), "{} of {} are lost: {some:?}", missing.len(), ports.len());
+        assert!(
+            missing.is_empty(),
+            "{} of {} are lost: {some:?}; the store knows {:#?}",
+            missing.len(),
+            ports.len(),
+            self.stored(&missing)
+        );
         let repeated: Vec<_> = found.iter().filter(|(_, times)| **times != 1).collect();
         assert!(repeated.is_empty(), "more than once: {repeated:?}");
         let documents = documents(&self.state(), DocumentKind::Incident);
         let opened = documents.iter().filter(|one| text(one, "/event/action") == "incident-opened");
         assert_eq!(opened.count(), 1, "{documents:#?}");
+    }
+
+    /// The connections of these ports that are saved as not over.
+    fn stored(&self, ports: &[&u16]) -> Vec<StoredFlow<Link>> {
+        let rows = Reader::open(&self.state()).unwrap().state(0).unwrap();
+        let mut stored = Restored::of(&rows).connections;
+        stored.retain(|one| {
+            let tuple = one.tuple();
+            ports.iter().any(|port| tuple.local.port() == **port || tuple.remote.port() == **port)
+        });
+        stored.truncate(3);
+        stored
     }
 
     /// Ends the agent and asserts that the incident has counted this many connections.

@@ -133,10 +133,14 @@ impl<L: Default + Clone> FlowTable<L> {
             self.begin(flow, seen, now, lookup);
         }
         let lost_records = self.lost_records;
-        self.unsaved.note(tuple);
         let Some(entry) = self.flows.get_mut(&tuple) else { return };
         let (before, level) = (entry.snapshot(), entry.flow.level);
-        entry.flow.records_lost |= lost_records > entry.flow.lost_before;
+        let loses = !entry.flow.records_lost && lost_records > entry.flow.lost_before;
+        // Every slot is new to a run that goes on with the program of the last one: what that knew need not be saved again.
+        if kind.is_some() || began || loses || !entry.flow.knows_slot(seen) {
+            self.unsaved.note(tuple);
+        }
+        entry.flow.records_lost |= loses;
         self.accounted += entry.flow.merge(kind, seen, times, &self.options.services);
         let reopened = entry.goes_on(level);
         if reopened {

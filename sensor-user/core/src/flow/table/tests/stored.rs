@@ -1,6 +1,6 @@
 //! Connections over a restart.
 
-use sensor_common::slot::{RecordKind, Side, mark};
+use sensor_common::slot::{RecordKind, Side, mark, tcp};
 
 use super::{super::StoredFlow, bench::*};
 use crate::{level::EvidenceLevel, record::Observation};
@@ -91,6 +91,26 @@ fn each_connection_that_changed_is_taken_once() {
     let mut changes = Vec::new();
     bench.table.drain(&mut changes);
     assert!(matches!(&bench.table.take_changed()[..], [(_, None)]), "it left the table");
+}
+
+#[test]
+fn swept_slot_that_is_known_is_no_change() {
+    let mut bench = session();
+    let known = with_marks(mark::SMB_FROM_LOCAL, seen(OPEN, [9, 9], at(2)));
+    bench.swept(&known, at(2));
+    let mut bench = restarted(&bench);
+    bench.table.follow_changes();
+    bench.swept(&known, at(3));
+    assert_eq!(bench.table.changed(), 0);
+    let flagged = Observation { tcp_flags: [tcp::FIN, 0], ..known };
+    for news in [with_marks(mark::SMB_FROM_LOCAL | mark::THREAT, known), flagged, seen(OPEN, [10, 9], at(3))] {
+        bench.swept(&news, at(3));
+        assert_eq!(bench.table.changed(), 1, "{news:?}");
+        bench.table.forget_changed();
+    }
+    bench.table.set_lost_records(1);
+    bench.swept(&seen(OPEN, [10, 9], at(3)), at(4));
+    assert_eq!(bench.table.changed(), 1, "it may have lost something");
 }
 
 #[test]
