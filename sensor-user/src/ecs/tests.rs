@@ -3,6 +3,7 @@
 mod field_list;
 mod flows;
 mod golden;
+mod index_template;
 mod schema;
 
 use sensor_core::{

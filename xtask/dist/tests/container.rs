@@ -1,4 +1,4 @@
-//! The manifest for Kubernetes: what it says, since it cannot be run in a test.
+//! The container file and the manifest for Kubernetes: what they say, since they cannot be run in a test.
 
 #![expect(
     clippy::unwrap_used,
@@ -76,4 +76,17 @@ fn every_mounted_volume_exists() {
         labels(&set["spec"]["selector"]["matchLabels"]),
         labels(&set["spec"]["template"]["metadata"]["labels"])
     );
+}
+
+#[test]
+fn image_takes_the_tarball_of_the_agent_and_not_the_sources() {
+    let text = source("container/Containerfile");
+    let added = text.lines().find_map(|line| line.strip_prefix("ADD target/dist/")).unwrap();
+    let (pattern, _) = added.split_once(' ').unwrap();
+    let (begin, end) = pattern.split_once('*').unwrap();
+    let takes = |name: &str| name.starts_with(begin) && name.ends_with(end);
+    for architecture in ["x86_64", "aarch64"] {
+        assert!(takes(&format!("smb-sensor-0.1.0-{architecture}.tar.gz")), "{pattern}");
+    }
+    assert!(!takes("smb-sensor-0.1.0-source.tar.gz"), "{pattern}");
 }

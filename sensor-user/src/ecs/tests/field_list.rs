@@ -12,13 +12,13 @@ const FIELDS: &str = include_str!("../ecs-fields.csv");
 /// Fields of Packetbeat's flow documents that are not in ECS.
 const PACKETBEAT: [&str; 3] = ["type", "flow.final", "flow.id"];
 
-struct Field {
-    kind: &'static str,
+pub(super) struct Field {
+    pub(super) kind: &'static str,
     array: bool,
     values: Vec<&'static str>,
 }
 
-fn fields() -> BTreeMap<&'static str, Field> {
+pub(super) fn fields() -> BTreeMap<&'static str, Field> {
     let lines = FIELDS.lines().filter(|line| !line.starts_with('#'));
     lines
         .map(|line| {
@@ -32,7 +32,7 @@ fn fields() -> BTreeMap<&'static str, Field> {
 }
 
 /// Every field of a document with its value; an array is one value.
-fn leaves<'a>(value: &'a Value, path: String, leaves: &mut Vec<(String, &'a Value)>) {
+pub(super) fn leaves<'a>(value: &'a Value, path: String, leaves: &mut Vec<(String, &'a Value)>) {
     let Value::Object(object) = value else {
         leaves.push((path, value));
         return;
