@@ -204,7 +204,7 @@ impl HostEngine {
     /// Whether SMB or WebDAV was recognised on this TCP port, so that further packets of it are watched.
     #[must_use]
     pub fn suspects(&self, port: u16) -> bool {
-        self.services.tcp[usize::from(port)] & port::SUSPECT != 0
+        self.services.tcp[usize::from(port.to_be())] & port::SUSPECT != 0
     }
 
     /// Forgets flows, counts, and the ports on which SMB was recognised.

@@ -103,7 +103,8 @@ fn swept_slot_that_is_known_is_no_change() {
     bench.swept(&known, at(3));
     assert_eq!(bench.table.changed(), 0);
     let flagged = Observation { tcp_flags: [tcp::FIN, 0], ..known };
-    for news in [with_marks(mark::SMB_FROM_LOCAL | mark::THREAT, known), flagged, seen(OPEN, [10, 9], at(3))] {
+    for news in [with_marks(mark::SMB_FROM_LOCAL | mark::THREAT, known), flagged, seen(OPEN, [10, 9], at(3))]
+    {
         bench.swept(&news, at(3));
         assert_eq!(bench.table.changed(), 1, "{news:?}");
         bench.table.forget_changed();
