@@ -2,7 +2,11 @@
 //!
 //! Verdict, records and flow are compared after each frame, counters and slots after each batch.
 
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::HashMap,
+    fmt,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use sensor_common::{
@@ -53,7 +57,12 @@ pub struct Trial {
     /// Each flow as the host last saw it.
     flows: HashMap<FlowId, Observation>,
     tally: Tally,
+    /// When the kernel's leases were renewed.
+    renewed: Instant,
 }
+
+/// Time after which they are renewed; they last sixteen seconds at least.
+const RENEW: Duration = Duration::from_secs(2);
 
 impl Trial {
     /// New engines.
@@ -68,10 +77,11 @@ impl Trial {
         if options.general {
             twin.host = Setup { short: true, ..setup }.host();
         }
-        // Time stands still on the host; the kernel's lease is renewed with each batch.
+        // Time stands still on the host; the kernel's leases are renewed.
         twin.host.enforce(Enforcement { on: u32::from(options.enforcing), until: MAX_LEASE });
         twin.host.block(blocks.clone(), Enforcement { on: 1, until: MAX_LEASE });
-        Ok(Self { options, blocks, twin, oracle, flows: HashMap::new(), tally: Tally::default() })
+        let (flows, tally, renewed) = (HashMap::new(), Tally::default(), Instant::now());
+        Ok(Self { options, blocks, twin, oracle, flows, tally, renewed })
     }
 
     /// The counts so far.
@@ -123,6 +133,7 @@ impl Trial {
 
     /// Renews the kernel's leases.
     fn renew(&mut self) -> Result<()> {
+        self.renewed = Instant::now();
         let Some(kernel) = &mut self.twin.kernel else { return Ok(()) };
         if self.options.blocking {
             kernel.block(&self.blocks, MAX_LEASE as i32)?;
@@ -131,6 +142,9 @@ impl Trial {
     }
 
     fn frame(&mut self, given: &Given) -> Result<()> {
+        if self.renewed.elapsed() > RENEW {
+            self.renew()?;
+        }
         let (entry, frame) = given;
         // Socket buffers have to hold an IP header where they say so; XDP takes every frame.
         let entry = if self.twin.takes(*entry, frame) { *entry } else { Hook::XdpIngress.into() };
