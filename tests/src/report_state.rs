@@ -99,7 +99,8 @@ pub fn fill(
         at: (fixtures::START - month).unix_nanos(),
         body: "{}".to_owned(),
     }];
-    documents.extend(output::documents(&[held_back()], &ecs::Sensor::default()));
+    let events = [held_back()];
+    documents.extend(output::documents(&events, &ecs::Sensor::default()));
     let stored = incidents.iter().cloned().map(fixtures::stored);
     let mut batch = RowBatch {
         documents,
@@ -108,6 +109,7 @@ pub fn fill(
         ..RowBatch::default()
     };
     let hit = Hit { connections: 29, packets: 4_211, last: fixtures::START };
+    state::add_summaries(&events, &mut batch);
     state::add_hits(&BTreeMap::from([("copy".to_owned(), hit)]), &mut batch);
     opened.handle.submit(batch).ok().context("the store takes no batch")?;
     Ok(opened)
