@@ -44,7 +44,9 @@ fn fleet_names_living_and_silent_sensors_and_hosts_of_several_sites() {
         |state: &str| vec![("graz".to_owned(), "alive".to_owned()), ("vienna".to_owned(), state.to_owned())];
     let found = report(&|one| {
         let has_traffic = number(one, "/sensors/0/health/packets") > 0;
-        sensors(one) == both("alive") && one["campaigns"][0].is_object() && has_traffic
+        // A heartbeat between two deliveries truthfully tells of a lag; later ones do not.
+        let is_caught_up = one["sensors"][0]["lag"] == 0;
+        sensors(one) == both("alive") && one["campaigns"][0].is_object() && has_traffic && is_caught_up
     });
     let [first, campaign] = [&found["sensors"][0], &found["campaigns"][0]];
     assert_eq!((text(campaign, "/external_host"), number(campaign, "/incidents")), ("8.8.4.4", 2));
@@ -53,7 +55,7 @@ fn fleet_names_living_and_silent_sensors_and_hosts_of_several_sites() {
     assert!(text(campaign, "/first") <= text(campaign, "/last"), "{campaign:#}");
     assert_eq!(text(first, "/health/version"), env!("CARGO_PKG_VERSION"));
     assert_eq!(texts(first, "/health/interfaces"), ["lan0"]);
-    assert_eq!((&first["lag"], &first["lost"]), (&0.into(), &0.into()));
+    assert_eq!(first["lost"], 0);
 
     vienna.kill().unwrap();
     report(&|one| sensors(one) == both("silent"));
