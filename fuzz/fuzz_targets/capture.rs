@@ -1,8 +1,8 @@
-#![no_main]
+#![cfg_attr(feature = "link", no_main)]
 
 use std::{convert::Infallible, io::Cursor};
 
-use libfuzzer_sys::fuzz_target;
+use sensor_fuzz::fuzz_target;
 use sensor_user::{
     capture::{Input, read_frames},
     replay::{link, rewrite},

@@ -1,8 +1,8 @@
 //! Messages of both sides of one connection: each is a byte that says the side, two of length, and that many bytes.
-#![no_main]
+#![cfg_attr(feature = "link", no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use sensor_dissect::{Dissector, FingerprintKey, Framing, Sender};
+use sensor_fuzz::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let mut dissector = Dissector::new(FingerprintKey::new([7; 32]), Framing::NetBios);

@@ -1,11 +1,11 @@
 //! Datagrams of both sides of one connection: each is a byte that says the side, two of length, and that many bytes.
-#![no_main]
+#![cfg_attr(feature = "link", no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use sensor_dissect::{
     Sender, datagram,
     facts::{Datagrams, MAX_DATAGRAMS},
 };
+use sensor_fuzz::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let mut known = Datagrams::default();

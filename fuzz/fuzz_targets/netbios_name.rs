@@ -1,8 +1,8 @@
 //! NetBIOS name service packets.
-#![no_main]
+#![cfg_attr(feature = "link", no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use sensor_dissect::netbios_name;
+use sensor_fuzz::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = netbios_name::read(bytes);

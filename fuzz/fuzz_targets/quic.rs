@@ -1,8 +1,8 @@
 //! Datagrams of a QUIC client, one after another.
-#![no_main]
+#![cfg_attr(feature = "link", no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use sensor_dissect::quic::ClientInitials;
+use sensor_fuzz::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let mut initials = ClientInitials::default();

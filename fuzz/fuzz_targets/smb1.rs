@@ -1,8 +1,8 @@
 //! SMB 1 messages.
-#![no_main]
+#![cfg_attr(feature = "link", no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use sensor_dissect::{Sender, smb1};
+use sensor_fuzz::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     for from in [Sender::Client, Sender::Server] {

@@ -1,11 +1,11 @@
 //! Payload of one side in pieces: each is a byte of flags, two of sequence number, two of length, and that many bytes.
-#![no_main]
+#![cfg_attr(feature = "link", no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use sensor_dissect::{
     Framing,
     stream::{Checksum, MAX_BUFFERED, Piece, Stream},
 };
+use sensor_fuzz::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let framing = if bytes.len().is_multiple_of(2) { Framing::NetBios } else { Framing::DceRpc };

@@ -36,7 +36,7 @@ pub const fn is_initial(start: [u8; START_LEN]) -> bool {
 
 /// A flow that the agent asked the kernel program to count: both addresses, the internal one first, and both ports in one word.
 /// Everything is in wire order.
-pub type FlowKey = [u32; 9];
+pub type QuicFlowKey = [u32; 9];
 
 /// Most flows that are counted at a time.
 pub const MAX_FLOWS: usize = 1024;
@@ -44,7 +44,7 @@ pub const MAX_FLOWS: usize = 1024;
 /// The key of a flow.
 #[inline(always)]
 #[must_use]
-pub const fn flow_key(local: &[u32; 4], remote: &[u32; 4], local_port: u16, remote_port: u16) -> FlowKey {
+pub const fn flow_key(local: &[u32; 4], remote: &[u32; 4], local_port: u16, remote_port: u16) -> QuicFlowKey {
     let [a, b, c, d] = *local;
     let [e, f, g, h] = *remote;
     [a, b, c, d, e, f, g, h, (local_port as u32) << 16 | remote_port as u32]

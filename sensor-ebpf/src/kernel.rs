@@ -14,7 +14,7 @@ use sensor_common::{
     path::{Environment, Kept},
     payload::{MAX_PIECE_LEN, PIECE_HEAD_LEN, Piece, PieceBuffer},
     prefix::PrefixFlags,
-    quic::FlowKey,
+    quic::QuicFlowKey,
     settings::{PortKind, PortTable, Settings, feature, port},
     slot::{RecordKind, RecordV4, RecordV6, Slot, TCP},
     topbits::{BLOCK_V6_WORDS, TABLE_V4_WORDS, TOP_ENTRIES, TableV4},
@@ -154,7 +154,7 @@ impl Environment for Kernel {
     }
 
     #[inline(always)]
-    fn counts(&self, flow: &FlowKey) -> bool {
+    fn counts(&self, flow: &QuicFlowKey) -> bool {
         QUIC_FLOWS.get_ptr(flow).is_some()
     }
 

@@ -13,7 +13,7 @@ use sensor_common::{
     counter::Counter,
     payload::PieceBuffer,
     prefix::EXEMPTION_COUNTERS,
-    quic::{FlowKey, InitialWindow, MAX_FLOWS},
+    quic::{InitialWindow, MAX_FLOWS, QuicFlowKey},
     settings::{Enforcement, PORTS, PortTable, Settings},
     slot::Slot,
     topbits::{Leaf, TOP_ENTRIES, TableV4, TopsV6},
@@ -116,13 +116,13 @@ pub(crate) static BLOCK_PACKETS: PerCpuArray<u64> = PerCpuArray::with_max_entrie
 #[map]
 pub(crate) static RECORDS: RingBuf = RingBuf::with_byte_size(4096, 0);
 
-/// PieceBuffer for a piece of payload on its way to the ring.
+/// Where a piece of payload is put together on its way to the ring.
 #[map]
 pub(crate) static PIECE_BUFFER: PerCpuArray<PieceBuffer> = PerCpuArray::with_max_entries(1, 0);
 
 /// The flows of QUIC that the agent asked for.
 #[map]
-pub(crate) static QUIC_FLOWS: HashMap<FlowKey, u8> =
+pub(crate) static QUIC_FLOWS: HashMap<QuicFlowKey, u8> =
     HashMap::with_max_entries(MAX_FLOWS as u32, BPF_F_NO_PREALLOC);
 
 /// The Initial packets of QUIC that each CPU handed up lately.

@@ -29,12 +29,12 @@ pub(crate) fn forget_offset(offset: usize) -> usize {
 }
 
 #[map]
-static FOUND: PerCpuArray<Parsed> = PerCpuArray::with_max_entries(1, 0);
+static PARSED: PerCpuArray<Parsed> = PerCpuArray::with_max_entries(1, 0);
 
-/// Keeps what was found of a packet.
+/// Keeps what was parsed of a packet.
 #[inline(always)]
-pub(crate) fn keep_found(parsed: Parsed) {
-    if let Some(kept) = FOUND.get_ptr_mut(0) {
+pub(crate) fn keep_parsed(parsed: Parsed) {
+    if let Some(kept) = PARSED.get_ptr_mut(0) {
         // SAFETY: the value is this CPU's own.
         unsafe { kept.write_volatile(parsed) };
     }
@@ -42,8 +42,8 @@ pub(crate) fn keep_found(parsed: Parsed) {
 
 /// What was kept last.
 #[inline(always)]
-pub(crate) fn kept_found() -> Option<&'static Parsed> {
-    let kept = FOUND.get_ptr_mut(0)?;
+pub(crate) fn kept_parsed() -> Option<&'static Parsed> {
+    let kept = PARSED.get_ptr_mut(0)?;
     // SAFETY: the value is this CPU's own, and a packet is done with it before the next one comes; it is read only after
     // something was kept.
     Some(unsafe { &*kept })

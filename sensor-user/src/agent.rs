@@ -29,7 +29,7 @@ use tokio::{
     io::unix::AsyncFd,
     signal::unix::{Signal, SignalKind, signal},
     sync::{Notify, mpsc},
-    time::{Instant, MissedTickBehavior, interval, sleep},
+    time::{Instant, Interval, MissedTickBehavior, interval, sleep},
 };
 use tracing::{error, info};
 
@@ -97,9 +97,8 @@ pub async fn run(
     let servers = config.dns_servers.clone();
     let names = Names::start(servers, config.state_dir.clone(), Arc::clone(&learnt), &supervisor)
         .context("cannot start a thread that resolves names")?;
-    let (lookups, enriched) =
-        enrich::start((&config.hosts, &config.dns_servers), config.state_dir.clone(), &supervisor)
-            .context("cannot start a thread that looks for what is known of hosts")?;
+    let (lookups, enriched) = enrich::start(&config, &supervisor)
+        .context("cannot start a thread that looks for what is known of hosts")?;
     let (mut sensor, control, answers) =
         Sensor::start(config, (files, names, lookups), again, Arc::clone(&learnt), &supervisor)?;
     // The state directory is there now.
@@ -133,6 +132,13 @@ struct Sources<'a> {
     learnt: &'a Notify,
 }
 
+/// When to sweep and look at the interfaces: now, and each time a period after the last.
+fn sweeps() -> Interval {
+    let mut sweeps = interval(SWEEP);
+    sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    sweeps
+}
+
 /// The loop of the agent.
 async fn watch(
     sensor: &mut Sensor,
@@ -142,8 +148,7 @@ async fn watch(
     [mut interrupt, mut terminate, mut hangup]: [Signal; 3],
     supervisor: &mut Supervisor,
 ) -> Result<()> {
-    let mut sweep = interval(SWEEP);
-    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut sweep = sweeps();
     let mut statistics = interval(Duration::from_secs(sensor.config.statistics_interval));
     statistics.tick().await;
     let mut poll_timer = PollTimer::new().context("cannot make a timer")?;

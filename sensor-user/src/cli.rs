@@ -59,7 +59,7 @@ pub enum Command {
         SIGHUP reads the configuration again: networks, exemptions, threat lists, enforcement and outputs change at once, \
         without losing a packet.")]
     Run(RunArgs),
-    /// List what the kernel, the privileges and the interfaces allow, one line each, with the fix for each problem
+    /// Check the kernel, the privileges, the interfaces and the configuration, one line each, with the fix for each problem
     Check(CheckArgs),
     /// Read captures (pcap, pcapng) and report what a running agent would have reported
     #[command(after_help = "EXAMPLES\n  \
@@ -80,7 +80,7 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Show whether the running agent drops packets, or turn that on or off
     #[command(after_help = "EXAMPLES\n  \
-        Show what it would drop:\n    \
+        Show how many SYNs it would drop:\n    \
         smb-sensor enforce status\n  \
         Try it for ten minutes:\n    \
         smb-sensor enforce on --for 600\n  \
@@ -94,18 +94,18 @@ pub enum Command {
     /// Drop the SMB, NetBIOS and DCE-RPC packets of a host, a network or a pair of them for a while
     #[command(after_help = block::EXAMPLES)]
     Block(BlockArgs),
-    /// Detach kernel programs that agents left attached for the next run, and remove what they pinned
+    /// Detach kernel programs that agents left attached for the next run, and remove their pins
     #[command(after_help = "EXAMPLES\n  \
         After the last run, or before the program is removed:\n    \
         smb-sensor detach\n  \
         From one interface:\n    \
         smb-sensor detach --iface lan0\n\n\
-        What was counted and not read is lost. Nothing is removed that a running agent uses.")]
+        Counts that no agent has read are lost. Nothing is removed that a running agent uses.")]
     Detach(DetachArgs),
     /// List incidents, or show one in full, whether or not an agent runs
     #[command(after_help = alerts::EXAMPLES)]
     Alerts(alerts::AlertsArgs),
-    /// Explain how addresses are classified, and what each profile says about a connection between two of them
+    /// Explain how addresses are classified, and whether each profile reports a connection between two of them
     #[command(after_help = "EXAMPLES\n  \
         Is this address internal, and why:\n    \
         smb-sensor explain 100.64.7.9\n  \
@@ -139,7 +139,7 @@ pub enum Command {
     #[command(after_help = "EXAMPLES\n  \
         Ask on the terminal:\n    \
         smb-sensor init\n  \
-        In a script, with what is proposed:\n    \
+        In a script, with the proposed values:\n    \
         smb-sensor init --yes\n  \
         Only show it:\n    \
         smb-sensor init --iface lan0 --internal 198.51.100.0/24 --output -\n\n\
@@ -154,7 +154,7 @@ pub enum Command {
     Report(ReportArgs),
     /// Show the state of the running agent: interfaces, loss, incidents, outputs
     #[command(after_help = "EXAMPLES\n  \
-        Is it well?\n    \
+        Show whether it works:\n    \
         smb-sensor status\n  \
         For a script: documents that wait for each output\n    \
         smb-sensor status --json | jq '.outputs[] | {name, waiting}'\n\n\
@@ -222,7 +222,7 @@ pub struct RunArgs {
     /// removes it. Default: that of the configuration, or not; on a terminal, not
     #[arg(long, conflicts_with = "detach_on_exit")]
     pub keep_attached: bool,
-    /// Detach the kernel program when the agent ends, whatever the configuration says
+    /// Detach the kernel program when the agent ends, even if the configuration keeps it attached
     #[arg(long)]
     pub detach_on_exit: bool,
     /// Folder of a BPF file system in which the kernel program is pinned if it stays attached. Default: that of the configuration,

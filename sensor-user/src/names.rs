@@ -16,7 +16,7 @@ use std::{
 };
 
 use ipnet::IpNet;
-use sensor_core::{networks::inner, time::Timestamp};
+use sensor_core::{enrichment::ConfiguredName, networks::inner, time::Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::durable;
@@ -49,9 +49,12 @@ pub fn is_name(word: &str) -> bool {
 }
 
 /// A name as it is looked up: without the dot at its end, in lower case.
-fn normal(name: &str) -> String {
+pub(crate) fn normal(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
+
+/// The names that addresses have in the configuration.
+pub type NamedAddresses = BTreeMap<IpAddr, Vec<ConfiguredName>>;
 
 /// Names and their addresses, each with the moment until which it is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

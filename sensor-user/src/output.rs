@@ -149,7 +149,7 @@ impl StoreOutput {
 }
 
 fn bytes(rows: &RowBatch) -> usize {
-    let documents = rows.documents.iter().map(|one| one.body.len());
+    let documents = rows.documents.iter().map(|one| one.body.len() + one.brief.len());
     documents.chain(rows.flows.iter().map(|(_, state)| state.len())).sum()
 }
 
@@ -192,6 +192,7 @@ fn document(event: &Event, sensor: &ecs::Sensor) -> Option<NewDocument> {
         incident,
         severity,
         at: at.unix_nanos(),
+        brief: document.brief().to_bytes(),
         body: document.line(),
     })
 }
@@ -212,6 +213,7 @@ fn done(document: ecs::Document, at: Timestamp) -> NewDocument {
         incident: None,
         severity: ecs::RESPONSE_SEVERITY,
         at: at.unix_nanos(),
+        brief: document.brief().to_bytes(),
         body: document.line(),
     }
 }
@@ -339,6 +341,7 @@ mod tests {
                 severity: 21,
                 at: 0,
                 body: "x".repeat(1 << 20),
+                brief: Vec::new(),
             }],
             incidents: vec![IncidentRow {
                 id: number.to_string(),

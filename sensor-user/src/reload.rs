@@ -53,6 +53,7 @@ pub fn merged(running: &Config, new: Config) -> Config {
         internal: new.internal,
         lists: new.lists,
         exemptions: new.exemptions,
+        named_addresses: new.named_addresses,
         threat_lists: new.threat_lists,
         unread_threat_lists: new.unread_threat_lists,
         threats,

@@ -12,7 +12,7 @@ use sensor_core::terms::{TermAnswer, TermRequest};
 use tokio::sync::{Mutex, mpsc};
 
 /// Most requests that wait for an output. The core makes fewer at a time.
-const MOST: usize = 512;
+const MAX_WAITING: usize = 512;
 
 /// A request, and when it was made.
 pub type Request = (Instant, TermRequest);
@@ -36,8 +36,8 @@ pub struct Answering {
 /// Both sides, and the answers as they arrive.
 #[must_use]
 pub fn channel(window: Duration) -> (Asking, Answering, mpsc::Receiver<TermAnswer>) {
-    let (requests, asked) = mpsc::channel(MOST);
-    let (answers, answered) = mpsc::channel(MOST);
+    let (requests, asked) = mpsc::channel(MAX_WAITING);
+    let (answers, answered) = mpsc::channel(MAX_WAITING);
     let answering = Answering { requests: Arc::new(Mutex::new(asked)), answers, window };
     (Asking { requests }, answering, answered)
 }

@@ -18,7 +18,7 @@ use tracing::warn;
 pub use self::ended::EndedFlow;
 use crate::{
     ecs,
-    response::{Judgement, StoredBlocks},
+    response::{StoredBlocks, VerdictEntry},
     storage::{BLOCKS, Contact, IncidentRow, QuotaRow, RingPlace, RowBatch, Rows, TERM_CLOCK, VerdictRow},
 };
 
@@ -86,14 +86,14 @@ pub fn incident(row: &IncidentRow) -> Result<Incident, String> {
 ///
 /// # Errors
 /// Why it cannot be read.
-pub fn judgement(row: &VerdictRow) -> Result<Judgement, String> {
+pub fn verdict_entry(row: &VerdictRow) -> Result<VerdictEntry, String> {
     rmp_serde::from_slice(&row.state).map_err(|error| error.to_string())
 }
 
 /// The row of a verdict.
 #[must_use]
-pub fn verdict_row(incident: String, judgement: &Judgement) -> VerdictRow {
-    VerdictRow { incident, state: bytes(judgement) }
+pub fn verdict_row(incident: String, verdict_entry: &VerdictEntry) -> VerdictRow {
+    VerdictRow { incident, state: bytes(verdict_entry) }
 }
 
 /// Whether the stored incident holds this address somewhere. Most rows need not be read as a whole to see that they do not.

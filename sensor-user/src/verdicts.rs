@@ -17,7 +17,7 @@ use sensor_core::incident::{Incident, covered::Covered};
 use crate::{
     control::{self, Request},
     ecs,
-    response::{Judge, Judgement, Peer, Verdict, verdict},
+    response::{Author, Peer, Verdict, VerdictEntry, verdict},
     state,
     storage::{DocumentKind, Handle, NewDocument, Reader, RowBatch, commit_alone},
     wall_clock,
@@ -43,11 +43,11 @@ pub fn give(
         Ok(answer) if answer.done => Ok(answer.text),
         Ok(answer) => bail!(answer.text),
         Err(error) if error.is_absence() => {
-            let by = Judge::Peer(Peer::of_uid(nix::unistd::getuid().as_raw()));
-            let judgement = Judgement { verdict, note, by, at: wall_clock::now() };
+            let by = Author::Peer(Peer::of_uid(nix::unistd::getuid().as_raw()));
+            let verdict_entry = VerdictEntry { verdict, note, by, at: wall_clock::now() };
             let reader = Reader::open(state_dir)?;
             // Its own interfaces are of no matter to a verdict.
-            let given = Given::of(&reader, incident, &judgement, &ecs::Sensor::new(&[], true))?;
+            let given = Given::of(&reader, incident, &verdict_entry, &ecs::Sensor::new(&[], true))?;
             drop(reader);
             commit_alone(state_dir, &given.rows)?;
             Ok(given.text)
@@ -77,9 +77,9 @@ impl Recorder {
     ///
     /// # Errors
     /// Why it is not recorded.
-    pub fn record(&self, incident: &str, judgement: &Judgement) -> Result<String> {
+    pub fn record(&self, incident: &str, verdict_entry: &VerdictEntry) -> Result<String> {
         let reader = Reader::open(&self.state_dir)?;
-        let Given { rows, text } = Given::of(&reader, incident, judgement, &self.sensor)?;
+        let Given { rows, text } = Given::of(&reader, incident, verdict_entry, &self.sensor)?;
         let made = rows.documents.len() as u64;
         if self.store.submit(rows).is_err() {
             bail!("the store takes nothing now, because too much waits for the disk; try again");
@@ -102,11 +102,11 @@ struct Given {
 }
 
 impl Given {
-    fn of(reader: &Reader, id: &str, judgement: &Judgement, sensor: &ecs::Sensor) -> Result<Self> {
-        if let Some(note) = &judgement.note {
+    fn of(reader: &Reader, id: &str, verdict_entry: &VerdictEntry, sensor: &ecs::Sensor) -> Result<Self> {
+        if let Some(note) = &verdict_entry.note {
             verdict::note(note).map_err(|wrong| anyhow!("the note: {wrong}"))?;
         }
-        if let Judge::OnPage(name) = &judgement.by {
+        if let Author::OnPage(name) = &verdict_entry.by {
             verdict::name(name).map_err(|wrong| anyhow!("the name: {wrong}"))?;
         }
         let row = reader
@@ -116,28 +116,29 @@ impl Given {
             .map_err(anyhow::Error::msg)
             .with_context(|| format!("cannot read incident {id}: another version of smb-sensor wrote it"))?;
         // An unreadable one is replaced like any other.
-        let before = reader.verdict(id)?.and_then(|row| state::judgement(&row).ok());
-        let document = ecs::verdict(&incident, judgement, before.as_ref().map(|one| one.verdict), sensor);
+        let before = reader.verdict(id)?.and_then(|row| state::verdict_entry(&row).ok());
+        let document = ecs::verdict(&incident, verdict_entry, before.as_ref().map(|one| one.verdict), sensor);
         let rows = RowBatch {
             documents: vec![NewDocument {
                 id: document.id().to_owned(),
                 kind: DocumentKind::Incident,
                 incident: Some(row.id.clone()),
                 severity: incident.severity.number(),
-                at: judgement.at.unix_nanos(),
+                at: verdict_entry.at.unix_nanos(),
+                brief: document.brief().to_bytes(),
                 body: document.line(),
             }],
-            verdicts: vec![state::verdict_row(row.id, judgement)],
+            verdicts: vec![state::verdict_row(row.id, verdict_entry)],
             made: Some(Instant::now()),
             ..RowBatch::default()
         };
-        Ok(Self { rows, text: text(&incident, judgement, before.as_ref()) })
+        Ok(Self { rows, text: text(&incident, verdict_entry, before.as_ref()) })
     }
 }
 
 /// What was done, and for benign traffic the command that exempts it.
-fn text(incident: &Incident, judgement: &Judgement, before: Option<&Judgement>) -> String {
-    let Judgement { verdict, note, by, .. } = judgement;
+fn text(incident: &Incident, verdict_entry: &VerdictEntry, before: Option<&VerdictEntry>) -> String {
+    let VerdictEntry { verdict, note, by, .. } = verdict_entry;
     let before = before.map(|one| format!("; before, it was {}, by {}", one.verdict, one.by));
     let mut text = format!("incident {}: {verdict}, by {by}{}", incident.id, before.unwrap_or_default());
     if *verdict == Verdict::Benign {
@@ -159,16 +160,16 @@ mod tests {
 
     use super::*;
 
-    fn judgement(verdict: Verdict, note: Option<&str>) -> Judgement {
-        let by = Judge::Peer(Peer::User { uid: 1000, name: Some("ann".into()) });
-        Judgement { verdict, note: note.map(str::to_owned), by, at: Timestamp::from_unix_seconds(1) }
+    fn verdict_entry(verdict: Verdict, note: Option<&str>) -> VerdictEntry {
+        let by = Author::Peer(Peer::User { uid: 1000, name: Some("ann".into()) });
+        VerdictEntry { verdict, note: note.map(str::to_owned), by, at: Timestamp::from_unix_seconds(1) }
     }
 
     #[test]
     fn benign_verdict_comes_with_the_command_that_exempts() {
         let leak = fixtures::leak_accepted();
-        let confirmed = judgement(Verdict::Confirmed, None);
-        let benign = judgement(Verdict::Benign, Some("Ann's copy; $(reboot)"));
+        let confirmed = verdict_entry(Verdict::Confirmed, None);
+        let benign = verdict_entry(Verdict::Benign, Some("Ann's copy; $(reboot)"));
         assert_eq!(
             text(&leak, &benign, Some(&confirmed)),
             format!(
@@ -206,7 +207,7 @@ mod tests {
         let text = give(Verdict::Duplicate, Some("of 7f3b"));
         assert!(text.contains("duplicate") && text.contains("before, it was confirmed"), "{text}");
         let reader = Reader::open(directory.path()).unwrap();
-        let kept = state::judgement(&reader.verdict(&id).unwrap().unwrap()).unwrap();
+        let kept = state::verdict_entry(&reader.verdict(&id).unwrap().unwrap()).unwrap();
         assert_eq!((kept.verdict, kept.note.as_deref()), (Verdict::Duplicate, Some("of 7f3b")));
         let query = crate::storage::DocumentQuery { incident: Some(id.clone()), ..Default::default() };
         let mut bodies = Vec::new();

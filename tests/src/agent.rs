@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use sensor_lab::{Cgroup, Namespace, Process, Scratch, Signal, poll, scratch_dir};
+use sensor_user::control::{Request, ask};
 use serde_json::Value;
 
 use crate::PATIENCE;
@@ -16,6 +17,7 @@ use crate::document::{Ended, documents_of};
 /// A running agent. It is killed on drop; [`stop`](Self::stop) ends it in an orderly way.
 pub struct Agent {
     process: Process,
+    state_dir: PathBuf,
     _scratch: Scratch,
 }
 
@@ -124,6 +126,22 @@ impl Agent {
     /// When there is none in time; the error quotes the log.
     pub fn wait_for_log(&self, text: &str) -> Result<String> {
         self.process.wait_for_line(PATIENCE, |line| line.contains(text))
+    }
+
+    /// Waits until every output has taken the documents that were made so far. At its end an agent gives them only a few
+    /// seconds.
+    ///
+    /// # Errors
+    /// When one has not taken them in time; the error shows the log.
+    pub fn wait_for_outputs(&self) -> Result<()> {
+        let delivered = || {
+            let answer = ask(&self.state_dir, &Request::Status).ok()?;
+            let status: Value = serde_json::from_str(&answer.text).ok()?;
+            let mut outputs = status["outputs"].as_array()?.iter();
+            let is_saved = status["store"]["unsaved"] == 0;
+            (is_saved && outputs.all(|output| output["waiting"] == 0)).then_some(())
+        };
+        poll(PATIENCE, delivered).with_context(|| format!("documents wait for an output\n{}", self.log()))
     }
 
     /// Process id.
@@ -381,7 +399,7 @@ impl AgentBuilder<'_> {
             command.env("SMB_SENSOR_FAULT", fault);
         }
         command.envs(self.environment);
-        command.arg("run").arg("--state-dir").arg(state_dir).args(&self.arguments);
+        command.arg("run").arg("--state-dir").arg(&state_dir).args(&self.arguments);
         if !self.learns {
             command.args(["--learning-hours", "0"]);
         }
@@ -400,6 +418,6 @@ impl AgentBuilder<'_> {
             fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
             command.arg("--config").arg(path);
         }
-        Ok(Agent { process: Process::spawn(command)?, _scratch: scratch })
+        Ok(Agent { process: Process::spawn(command)?, state_dir, _scratch: scratch })
     }
 }

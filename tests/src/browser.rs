@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use sensor_lab::{Namespace, Scratch, scratch_dir, spawn};
+use sensor_lab::{Namespace, Scratch, patience, scratch_dir, spawn};
 use serde_json::{Value, json};
 
 /// Longest time for an answer.
@@ -177,7 +177,7 @@ impl Browser {
         let mut bytes = message.to_string().into_bytes();
         bytes.push(0);
         self.commands.write_all(&bytes).with_context(|| format!("{method}: the browser is gone"))?;
-        let (id, deadline) = (self.last, Instant::now() + LIMIT);
+        let (id, deadline) = (self.last, Instant::now() + patience(LIMIT));
         loop {
             let answer = self.next(deadline).with_context(|| format!("{method} was not answered"))?;
             if answer["id"] != json!(id) {
@@ -191,7 +191,7 @@ impl Browser {
     }
 
     fn wait_for(&mut self, event: &str) -> Result<()> {
-        let deadline = Instant::now() + LIMIT;
+        let deadline = Instant::now() + patience(LIMIT);
         loop {
             let message = self.next(deadline).with_context(|| format!("no {event}"))?;
             self.note(&message);

@@ -46,8 +46,8 @@ pub use records::{flows, pieces};
 pub use replay_table::ReplayTable;
 pub use replayed::{Replayed, captures_below, replayed, replayed_with};
 pub use tmux::Tmux;
-pub use traffic::{SMB2_MESSAGE, connect, echo, session_of, smb_session, syn_frame};
+pub use traffic::{SMB2_MESSAGE, connect, echo, session_of, smb_session, syn_frame, wait_for_ends};
 pub use twin::{ENTRIES, Effect, HOOKS, Outcome, Twin};
 
-/// Longest time that a test waits for the agent to do something.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+/// Longest time that a test waits for the agent to do something. It has to do it: success does not take longer for that.
+pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -10,14 +10,14 @@ use async_nats::jetstream::{
     consumer::{AckPolicy, pull::Config},
 };
 use futures_util::StreamExt as _;
-use sensor_lab::Namespace;
+use sensor_lab::{Namespace, patience};
 use serde_json::Value;
 
 /// The stream that sensors make.
 pub const STREAM: &str = "SMB-SENSOR";
 
 /// Most messages that a test makes.
-const MOST: usize = 100_000;
+const MAX_MESSAGES: usize = 100_000;
 
 const WITHIN: Duration = Duration::from_secs(20);
 
@@ -49,7 +49,7 @@ pub fn stored(
         let consumer = stream.create_consumer(config).await?;
         let mut stored = Vec::new();
         // Ends with what is there.
-        let mut messages = consumer.fetch().max_messages(MOST).messages().await?;
+        let mut messages = consumer.fetch().max_messages(MAX_MESSAGES).messages().await?;
         while let Some(message) = messages.next().await {
             let message = message.map_err(anyhow::Error::msg)?;
             let id = message.headers.as_ref().and_then(|headers| headers.get("Nats-Msg-Id"));
@@ -80,7 +80,7 @@ pub fn ask<T: Send>(
                 let client = options.connect(server.to_string()).await?;
                 work(jetstream::new(client)).await
             };
-            tokio::time::timeout(WITHIN, asked).await.context("the server took too long")?
+            tokio::time::timeout(patience(WITHIN), asked).await.context("the server took too long")?
         })
     })?
 }

@@ -11,7 +11,7 @@ use sensor_core::{
 };
 use sensor_user::{
     ecs, output,
-    response::{Judge, Judgement, Peer, Verdict},
+    response::{Author, Peer, Verdict, VerdictEntry},
     state,
     storage::{Bounds, DocumentKind, NewDocument, Opened, RowBatch, Writer},
 };
@@ -57,24 +57,24 @@ pub fn of_four_weeks() -> Vec<Incident> {
 
 /// Verdicts on some of them, by identifier.
 #[must_use]
-pub fn verdicts(incidents: &[Incident]) -> BTreeMap<String, Judgement> {
+pub fn verdicts(incidents: &[Incident]) -> BTreeMap<String, VerdictEntry> {
     let notes = [
         (Verdict::Confirmed, Some("phishing mail; password changed")),
         (Verdict::Benign, Some("nightly copy to the provider")),
         (Verdict::Duplicate, None),
         (Verdict::Benign, Some("scan by the auditors")),
     ];
-    let by = Judge::Peer(Peer::User { uid: 1000, name: Some("ann".into()) });
-    let judged = incidents.iter().step_by(6).zip(notes.iter().cycle()).zip(1..);
-    judged
+    let by = Author::Peer(Peer::User { uid: 1000, name: Some("ann".into()) });
+    let with_verdict = incidents.iter().step_by(6).zip(notes.iter().cycle()).zip(1..);
+    with_verdict
         .map(|((incident, (verdict, note)), minutes)| {
-            let judgement = Judgement {
+            let verdict_entry = VerdictEntry {
                 verdict: *verdict,
                 note: note.map(str::to_owned),
                 by: by.clone(),
                 at: fixtures::after(minutes * 60_000),
             };
-            (incident.id.to_string(), judgement)
+            (incident.id.to_string(), verdict_entry)
         })
         .collect()
 }
@@ -87,7 +87,7 @@ pub fn verdicts(incidents: &[Incident]) -> BTreeMap<String, Judgement> {
 pub fn fill(
     state_dir: &Path,
     incidents: &[Incident],
-    verdicts: &BTreeMap<String, Judgement>,
+    verdicts: &BTreeMap<String, VerdictEntry>,
 ) -> Result<Opened> {
     let opened = Writer::open(state_dir, Bounds::default(), 0)?;
     let month = Duration::from_secs(31 * 86_400);
@@ -98,6 +98,7 @@ pub fn fill(
         severity: 21,
         at: (fixtures::START - month).unix_nanos(),
         body: "{}".to_owned(),
+        brief: Vec::new(),
     }];
     let events = [held_back()];
     documents.extend(output::documents(&events, &ecs::Sensor::default()));
@@ -122,7 +123,7 @@ pub fn fill(
 pub fn fill_and_close(
     state_dir: &Path,
     incidents: &[Incident],
-    verdicts: &BTreeMap<String, Judgement>,
+    verdicts: &BTreeMap<String, VerdictEntry>,
 ) -> Result<()> {
     let Opened { writer, handle, .. } = fill(state_dir, incidents, verdicts)?;
     let committed = handle.committed().clone();

@@ -33,7 +33,7 @@ use sensor_user::{
 };
 
 /// Time for the database to take the incidents.
-const SAVED: Duration = Duration::from_secs(60);
+const SAVED: Duration = Duration::from_secs(300);
 
 /// Where it is served, inside its namespace.
 pub const ADDRESS: &str = "127.0.0.1:9645";
@@ -97,6 +97,7 @@ impl StatusPage {
             severity: incident.severity.number(),
             at: incident.last.unix_nanos(),
             body: "{}".to_owned(),
+            brief: Vec::new(),
         };
         save(&self.handle, vec![incident])?;
         let batch = RowBatch { documents: vec![document], ..RowBatch::default() };

@@ -1,13 +1,16 @@
 //! Traffic for the sensor: real SMB sessions, plain TCP exchanges and crafted SYNs.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use sensor_lab::{Namespace, Smbclient};
+use sensor_lab::{Namespace, Smbclient, patience, poll};
 
-const SOON: Duration = Duration::from_secs(5);
+use crate::PATIENCE;
+
+const SOON: Duration = Duration::from_secs(20);
 
 /// An SMB2 message header behind its NetBIOS one (RFC 1002 4.3.1, MS-SMB2 2.2.1): a NEGOTIATE without a body.
 pub const SMB2_MESSAGE: [u8; 68] = {
@@ -39,6 +42,36 @@ pub fn session_of(client: &Smbclient<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Waits until SMB connections of these namespaces are over: the last packet of each has arrived.
+///
+/// # Errors
+/// When one is not over in time.
+pub fn wait_for_ends(namespaces: &[&Namespace]) -> Result<()> {
+    for namespace in namespaces {
+        let open = || -> Result<Vec<String>> {
+            let tables = namespace.run(|| {
+                ["tcp", "tcp6"].map(|table| {
+                    fs::read_to_string(format!("/proc/thread-self/net/{table}")).unwrap_or_default()
+                })
+            })?;
+            let lines = tables.iter().flat_map(|table| table.lines());
+            Ok(lines.filter(|line| is_open(line)).map(str::to_owned).collect())
+        };
+        poll(PATIENCE, || open().is_ok_and(|open| open.is_empty()).then_some(()))
+            .with_context(|| format!("not over: {:#?}", open()))?;
+    }
+    Ok(())
+}
+
+/// Whether a line of /proc/net/tcp is about a connection of port 445 of which packets may still come.
+fn is_open(line: &str) -> bool {
+    let columns: Vec<&str> = line.split_whitespace().collect();
+    let [_, local, remote, state, ..] = columns[..] else { return false };
+    let is_smb = [local, remote].iter().any(|end| end.ends_with(":01BD"));
+    // Neither TIME_WAIT nor LISTEN.
+    is_smb && !["06", "0A"].contains(&state)
+}
+
 /// Connects from `namespace`.
 ///
 /// # Errors
@@ -46,9 +79,9 @@ pub fn session_of(client: &Smbclient<'_>) -> Result<()> {
 pub fn connect(namespace: &Namespace, to: impl Into<SocketAddr>) -> Result<TcpStream> {
     let to = to.into();
     let stream = namespace
-        .run(|| TcpStream::connect_timeout(&to, SOON))?
+        .run(|| TcpStream::connect_timeout(&to, patience(SOON)))?
         .with_context(|| format!("connect to {to}"))?;
-    stream.set_read_timeout(Some(SOON))?;
+    stream.set_read_timeout(Some(patience(SOON)))?;
     Ok(stream)
 }
 

@@ -1,21 +1,39 @@
 //! Blocks: files that leave are cut off by command and by themselves, and everything passes again at the end.
 
 use std::{
-    fs,
-    net::TcpStream,
+    fs::{self, Permissions},
+    net::{SocketAddr, TcpStream},
+    os::unix::fs::PermissionsExt as _,
     path::Path,
     process::Command,
     thread,
     time::{Duration, Instant},
 };
 
-use sensor_lab::{Answer, Namespace, Smbclient, Smbd, TcpListener, Topology, address, poll, require_lab};
-use sensor_tests::{Agent, connect, echo, number, text};
-use sensor_user::control::{Request, ask};
+use sensor_core::time::Timestamp;
+use sensor_lab::{
+    Answer, Namespace, Signal, Smbclient, Smbd, TcpListener, Topology, address, poll, require_lab,
+};
+use sensor_tests::{Agent, PATIENCE, connect, echo, finds, number, text};
+use sensor_user::{
+    control::{Request, ask},
+    enforcement,
+    rfc3339::parse_rfc3339,
+};
 use serde_json::Value;
+use time::OffsetDateTime;
 
 /// Bytes that are to leave: at the speed of the link, ten seconds' worth.
 const SENT: usize = 200 << 20;
+
+/// Bytes that may leave before that is critical. The client writes 8 MiB at a time: some of the file has arrived by then.
+const LIMIT: usize = 16 << 20;
+
+/// Time after which the lease of blocks is over if nobody renews it.
+const LEASE_OVER: Duration = Duration::from_secs(enforcement::LEASE + 1);
+
+/// Time in which two leases would be over.
+const TWO_LEASES: Duration = Duration::from_secs(2 * enforcement::LEASE + 1);
 
 /// Time without progress after which a transfer is over.
 const STANDSTILL: Duration = Duration::from_secs(2);
@@ -51,17 +69,27 @@ fn slow(client: &Namespace, interface: &str) {
     assert!(status.success(), "{status}");
 }
 
-/// The largest length of the file that arrives until it no longer grows.
-fn arrived(file: &Path) -> (u64, Instant) {
-    let (mut length, mut grew) = (0, Instant::now());
+fn now() -> Timestamp {
+    Timestamp::from_unix_nanos(OffsetDateTime::now_utc().unix_timestamp_nanos() as i64)
+}
+
+/// The largest length of the file that arrives until it no longer grows, and since when it does not.
+fn arrived(file: &Path) -> (u64, Timestamp) {
+    let (mut length, mut grew, mut stood) = (0, Instant::now(), now());
     while grew.elapsed() < STANDSTILL {
-        let now = fs::metadata(file).map_or(0, |file| file.len());
-        if now > length {
-            (length, grew) = (now, Instant::now());
+        let is = fs::metadata(file).map_or(0, |file| file.len());
+        if is > length {
+            (length, grew, stood) = (is, Instant::now(), now());
         }
         thread::sleep(Duration::from_millis(10));
     }
-    (length, grew)
+    (length, stood)
+}
+
+/// Whether a connection comes about.
+#[expect(clippy::unwrap_used, reason = "a test cannot go on without an answer")]
+fn is_let_through(from: &Namespace, to: SocketAddr) -> bool {
+    from.run(|| TcpStream::connect_timeout(&to, Duration::from_millis(400))).unwrap().is_ok()
 }
 
 #[test]
@@ -69,21 +97,28 @@ fn critical_incident_cuts_the_transfer_off_and_a_dry_run_does_not() {
     require_lab!();
     for is_dry in [false, true] {
         let border = Topology::border().unwrap();
-        let smbd = Smbd::start(border.server()).unwrap();
+        // Without a user who logs on: no credential makes the incident critical, only what leaves does.
+        let smbd = Smbd::builder().guest().start(border.server()).unwrap();
+        fs::set_permissions(smbd.share_dir(), Permissions::from_mode(0o777)).unwrap();
         slow(border.client(), "eth0");
         let state = tempfile::tempdir().unwrap();
         let config = format!(
-            "[detection]\ndata_leaving_bytes = 1048576\n[response]\nauto_block = \"critical\"\ndry_run = {is_dry}\n"
+            "[detection]\ndata_leaving_bytes = {LIMIT}\ndata_leaving_rate = 1073741824\n\
+             [response]\nauto_block = \"critical\"\ndry_run = {is_dry}\n"
         );
         let agent =
             Agent::on(border.gateway(), "lan0").config(&config).state_dir(state.path()).start().unwrap();
-        let client = Smbclient::new(border.client(), address::SERVER_V4).time_limit(Duration::from_secs(40));
+        let client = Smbclient::new(border.client(), address::SERVER_V4).anonymous();
+        let client = client.time_limit(Duration::from_secs(40));
         let file = smbd.share_dir().join("all.bin");
         thread::scope(|scope| {
             let transfer = scope.spawn(|| client.put("all.bin", &vec![0x5A; SENT]));
-            agent.wait_for(|document| number(document, "/event/severity") == 99).unwrap();
-            let noticed = Instant::now();
+            let critical = agent.wait_for(|document| number(document, "/event/severity") == 99).unwrap();
             let (length, stood) = arrived(&file);
+            assert!(finds(&critical, "data-leaving-over-smb"), "{critical:#}");
+            assert!(!finds(&critical, "ntlm-credential-to-internet"), "{critical:#}");
+            let created = parse_rfc3339(text(&critical, "/event/created")).unwrap();
+            assert!(length > 1 << 20, "{length} bytes arrived: nothing that was cut off");
             let started = agent.wait_for(action("block-started")).unwrap();
             assert_eq!(text(&started, "/smb_sensor/response/target"), pair());
             let list = command(state.path(), &Request::Blocks);
@@ -93,7 +128,7 @@ fn critical_incident_cuts_the_transfer_off_and_a_dry_run_does_not() {
                 assert!(transfer.join().unwrap().unwrap().success());
             } else {
                 assert!(length < SENT as u64 / 2, "{length} bytes arrived");
-                assert!(stood - noticed < Duration::from_secs(2), "{:?}", stood - noticed);
+                assert!(stood.since(created) < Duration::from_secs(2), "{:?}", stood.since(created));
                 assert!(!list.contains(": 0 packets"), "{list}");
                 command(state.path(), &Request::Unblock { target: pair().parse().unwrap(), who: None });
                 let ended = agent.wait_for(action("block-ended")).unwrap();
@@ -116,10 +151,7 @@ fn block_survives_a_restart_and_ends_with_a_killed_agent() {
     let outside = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
     let state = tempfile::tempdir().unwrap();
     let start = || Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
-    let passes = || {
-        let to = outside.address();
-        border.client().run(|| TcpStream::connect_timeout(&to, Duration::from_millis(400))).unwrap().is_ok()
-    };
+    let passes = || is_let_through(border.client(), outside.address());
     let agent = start();
     let mut established = connect(border.client(), outside.address()).unwrap();
     echo(&mut established, &[7; 500]).unwrap();
@@ -144,6 +176,24 @@ fn block_survives_a_restart_and_ends_with_a_killed_agent() {
     assert!(list.contains(&pair()), "{list}");
     command(state.path(), &Request::Unblock { target: pair().parse().unwrap(), who: None });
     assert!(passes());
+    agent.stop().unwrap();
+}
+
+#[test]
+fn block_is_renewed_by_a_living_agent_and_ends_with_the_lease_of_a_frozen_one() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let outside = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let mut agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
+    let passes = || is_let_through(border.client(), outside.address());
+    command(state.path(), &block(&pair(), 600));
+    assert!(poll(TWO_LEASES, || passes().then_some(())).is_none(), "the agent renews the lease");
+    agent.signal(Signal::SIGSTOP).unwrap();
+    assert!(!passes(), "the lease is not over yet");
+    poll(LEASE_OVER, || passes().then_some(())).expect("nobody renews the lease");
+    agent.signal(Signal::SIGCONT).unwrap();
+    poll(PATIENCE, || (!passes()).then_some(())).expect("the block is in force again");
     agent.stop().unwrap();
 }
 
@@ -181,6 +231,10 @@ fn commands_block_list_and_unblock() {
     let (done, text) = run(&["unblock", "8.8.4.4"]);
     assert!(!done && text.contains("8.8.4.4 is not blocked"), "{text}");
     assert!(run(&["unblock", "8.8.4.0/24"]).0);
+    let (done, text) = run(&["block", "10.0.0.2", "8.8.4.4", "--for", "1h", "--reason", "a test"]);
+    assert!(done && text.starts_with("blocked 10.0.0.2,8.8.4.4 until "), "{text}");
+    assert!(run(&["unblock", "10.0.0.2", "8.8.4.4"]).0);
+    assert!(!run(&["block", "8.8.4.0/24", "10.0.0.0/24", "--for", "1h", "--reason", "a test"]).0);
     assert!(!run(&["block", "8.8.4.4", "--reason", "a test"]).0, "without a time");
     agent.stop().unwrap();
 }

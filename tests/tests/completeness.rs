@@ -1,7 +1,9 @@
-//! A session of which every message was read is said to be complete.
+//! A session of which every message was read is said to be complete, and one of which some were not is not.
 
-use sensor_lab::{Smbd, Topology, address, require_lab};
-use sensor_tests::{Agent, smb_session};
+use std::thread;
+
+use sensor_lab::{PythonClient, SHARE, Smbd, Topology, address, require_lab, skip};
+use sensor_tests::{Agent, smb_session, text};
 
 #[test]
 fn session_of_smbclient_is_complete() {
@@ -16,4 +18,23 @@ fn session_of_smbclient_is_complete() {
     let smb = &last.expect("there is an incident")["smb_sensor"]["smb"];
     assert_eq!(smb["complete"], true, "{smb}");
     assert_eq!(smb["one_sided"], false, "{smb}");
+}
+
+#[test]
+fn session_whose_messages_are_spread_over_two_cpus_is_not_complete() {
+    require_lab!(Python);
+    if thread::available_parallelism().is_ok_and(|cpus| cpus.get() < 2) {
+        let test = "completeness::session_whose_messages_are_spread_over_two_cpus_is_not_complete";
+        return skip(test, "this machine has one CPU");
+    }
+    let border = Topology::border().unwrap();
+    let _smbd = Smbd::start(border.server()).unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").config("flow_documents = true\n").start().unwrap();
+    // A veth carries a packet on the CPU of its sender: one CPU sees session headers alone, the other one what follows them.
+    let client = PythonClient::smbprotocol(border.client(), address::SERVER_V4).halt_after(4).change_cpu();
+    let outcome = client.run(&[&format!("tree:{SHARE}")]).unwrap();
+    assert!(outcome.success(), "{outcome:?}");
+    let flow = agent.wait_for(|document| text(document, "/event/dataset") == "network_traffic.flow").unwrap();
+    assert_eq!(flow["smb_sensor"]["evidence"]["complete"], false, "{flow:#}");
+    agent.stop().unwrap();
 }

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use sensor_lab::{Answer, Namespace, RawSocket, Smbd, TcpListener, Topology, address, poll, require_lab};
-use sensor_tests::{Agent, PATIENCE, connect, has_finding, smb_session, syn_frame, text, texts};
+use sensor_tests::{Agent, PATIENCE, attached, connect, has_finding, smb_session, syn_frame, text, texts};
 use sensor_user::control::{Request, ask};
 
 const OUTBOUND: &str = "smb-to-internet";
@@ -21,6 +21,13 @@ const SHORTLY: Duration = Duration::from_millis(400);
 fn is_let_through(from: &Namespace, to: impl Into<SocketAddr>) -> bool {
     let to = to.into();
     from.run(|| TcpStream::connect_timeout(&to, SHORTLY)).unwrap().is_ok()
+}
+
+/// A connection that is not dropped may take longer on a busy machine; one that is dropped is not established however often it is
+/// tried.
+fn passes_soon(from: &Namespace, to: impl Into<SocketAddr>) -> bool {
+    let to = to.into();
+    poll(PATIENCE, || is_let_through(from, to).then_some(())).is_some()
 }
 
 #[expect(clippy::unwrap_used, reason = "a test cannot go on without an answer")]
@@ -65,7 +72,7 @@ fn both_rules_drop_the_syn_and_report_it() {
     assert!(!is_let_through(border.client(), outside.address()), "SMB to the Internet");
     assert!(!is_let_through(border.client(), outside_v6.address()), "over IPv6");
     assert!(!is_let_through(border.server(), inside.address()), "a stranger");
-    assert!(is_let_through(border.client(), mapper.address()), "no rule is about outgoing DCE-RPC");
+    assert!(passes_soon(border.client(), mapper.address()), "no rule is about outgoing DCE-RPC");
     for rule in [OUTBOUND, INBOUND] {
         let alert = agent.wait_for(has_finding(rule, "attempt")).unwrap();
         assert_eq!(text(&alert, "/smb_sensor/enforcement"), "dropped");
@@ -98,8 +105,8 @@ fn exemptions_neighbours_and_established_connections_pass() {
         .state_dir(state.path())
         .arguments(&["--enforce"]);
     let agent = agent.start().unwrap();
-    assert!(is_let_through(border.client(), outside.address()), "an exempt pair");
-    assert!(is_let_through(border.client(), neighbour.address()), "between internal machines");
+    assert!(passes_soon(border.client(), outside.address()), "an exempt pair");
+    assert!(passes_soon(border.client(), neighbour.address()), "between internal machines");
     assert!(
         !is_let_through(border.lan_server().unwrap(), outside.address()),
         "another client of that server"
@@ -138,10 +145,10 @@ fn ends_when_its_time_is_up() {
     let border = Topology::border().unwrap();
     let outside = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
     let agent =
-        Agent::on(border.gateway(), "lan0").arguments(&["--enforce", "--enforce-for", "5"]).start().unwrap();
+        Agent::on(border.gateway(), "lan0").arguments(&["--enforce", "--enforce-for", "30"]).start().unwrap();
     assert!(!is_let_through(border.client(), outside.address()));
     agent.wait_for_log("enforcement is off").unwrap();
-    assert!(is_let_through(border.client(), outside.address()));
+    assert!(passes_soon(border.client(), outside.address()));
     agent.stop().unwrap();
 }
 
@@ -153,13 +160,18 @@ fn hung_or_killed_agent_lets_everything_pass() {
     let mut agent = Agent::on(border.gateway(), "lan0").arguments(&["--enforce"]).start().unwrap();
     assert!(!is_let_through(border.client(), outside.address()));
     agent.signal(sensor_lab::Signal::SIGSTOP).unwrap();
-    let through = poll(PATIENCE, || is_let_through(border.client(), outside.address()).then_some(()));
-    assert!(through.is_some(), "the kernel goes on for seconds, not for ever");
+    assert!(passes_soon(border.client(), outside.address()), "the kernel goes on for seconds, not for ever");
     agent.signal(sensor_lab::Signal::SIGCONT).unwrap();
     let again = poll(PATIENCE, || (!is_let_through(border.client(), outside.address())).then_some(()));
     assert!(again.is_some(), "it is back");
     agent.kill().unwrap();
-    assert!(is_let_through(border.client(), outside.address()));
+    // It passes because nothing is there any more, not because its lease is over.
+    let is_gone = || {
+        let attached = attached(border.gateway(), "lan0").unwrap();
+        attached.iter().all(|program| !program.ends_with("_in")).then_some(())
+    };
+    poll(PATIENCE, is_gone).expect("what looked at incoming packets does not stay attached");
+    assert!(passes_soon(border.client(), outside.address()));
 }
 
 #[test]

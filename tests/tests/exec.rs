@@ -5,11 +5,10 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
 };
 
 use sensor_lab::{Smbclient, Smbd, Topology, address, poll, require_lab};
-use sensor_tests::{Agent, number, text};
+use sensor_tests::{Agent, PATIENCE, number, text};
 use serde_json::Value;
 
 /// A program in a folder into which the user nobody may write.
@@ -43,17 +42,17 @@ fn status(state_dir: &Path) -> (String, bool) {
 #[test]
 fn program_is_given_the_critical_incident_and_its_end_is_journalled() {
     require_lab!();
-    for (script, result, code) in [
-        ("cat >$1/incident; id -un >$1/user", "succeeded", Some(0)),
-        ("echo the API said no >&2; exit 3", "failed", Some(3)),
-        ("sleep 60", "timed-out", None),
+    for (script, timeout, result, code) in [
+        ("cat >$1/incident; id -un >$1/user", 30, "succeeded", Some(0)),
+        ("echo the API said no >&2; exit 3", 30, "failed", Some(3)),
+        ("sleep 60", 1, "timed-out", None),
     ] {
         let border = Topology::border().unwrap();
         let _smbd = Smbd::start(border.server()).unwrap();
         let (folder, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let program = program(folder.path(), script);
         let agent = Agent::on(border.gateway(), "lan0")
-            .config(&config(&program, "exec_timeout = 1\n"))
+            .config(&config(&program, &format!("exec_timeout = {timeout}\n")))
             .state_dir(state.path())
             .start()
             .unwrap();
@@ -95,7 +94,7 @@ fn agent_does_not_wait_for_the_program() {
         .unwrap();
     let client = Smbclient::new(border.client(), address::SERVER_V4);
     assert!(client.list_shares().unwrap().success());
-    poll(Duration::from_secs(10), || folder.path().join("began").exists().then_some(())).unwrap();
+    poll(PATIENCE, || folder.path().join("began").exists().then_some(())).unwrap();
     // While it hangs, the agent goes on with packets and documents.
     assert!(client.list_shares().unwrap().success());
     agent.wait_for(|document| number(document, "/smb_sensor/incident/connections") >= 2).unwrap();

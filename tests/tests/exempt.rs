@@ -4,13 +4,13 @@ use std::{path::Path, process::Command, thread, time::Duration};
 
 use sensor_core::time::Timestamp;
 use sensor_lab::{Namespace, Smbd, Topology, address, poll, require_lab};
-use sensor_tests::{Agent, EvidenceLevel, number, reaches, smb_session, text};
+use sensor_tests::{Agent, EvidenceLevel, number, reaches, smb_session, text, wait_for_ends};
 use sensor_user::rfc3339::rfc3339;
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// Time for steps that take the agent seconds on a loaded machine.
-const LONG: Duration = Duration::from_secs(40);
+const LONG: Duration = Duration::from_secs(60);
 
 /// Runs the command; returns its exit code and all its output.
 #[expect(clippy::unwrap_used, reason = "a test cannot go on without the command")]
@@ -45,7 +45,11 @@ fn added_exemption_silences_and_removal_restores_alerts() {
     let _smbd = Smbd::start(border.server()).unwrap();
     let state = tempfile::tempdir().unwrap();
     let agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
-    let session = |client: &Namespace| smb_session(client, address::SERVER_V4).unwrap();
+    // Each to its last packet, which the next exemption would cover.
+    let session = |client: &Namespace| {
+        smb_session(client, address::SERVER_V4).unwrap();
+        wait_for_ends(&[client, border.server()]).unwrap();
+    };
     session(border.client());
     agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Share)).unwrap();
 
@@ -108,7 +112,7 @@ fn hits_outlive_a_restart_and_an_exemption_expires() {
 
     // Replaced by one that expires in a moment.
     assert_eq!(exempt(state.path(), "remove lan").0, 0);
-    let soon = OffsetDateTime::now_utc() + Duration::from_secs(6);
+    let soon = OffsetDateTime::now_utc() + Duration::from_secs(20);
     let soon = soon.format(&Rfc3339).unwrap();
     assert_eq!(exempt(state.path(), &format!("{add} --expires {soon}")).0, 0);
     let agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();

@@ -9,9 +9,11 @@ use std::{
 
 use sensor_common::slot::tcp;
 use sensor_lab::{
-    Answer, COMPUTER, Nmbd, Smbclient, Smbd, TcpListener, Topology, address, require_lab, scratch_dir,
+    Answer, COMPUTER, Nmbd, Smbclient, Smbd, TcpListener, Topology, address, poll, require_lab, scratch_dir,
 };
-use sensor_tests::{Agent, EvidenceLevel, connect, echo, reaches, replayed, scenario::Tape, text};
+use sensor_tests::{
+    Agent, Ended, EvidenceLevel, PATIENCE, connect, echo, reaches, replayed, scenario::Tape, text,
+};
 use sensor_user::{config::Config, replay::EngineChoice};
 use serde_json::{Value, json};
 
@@ -24,6 +26,15 @@ fn exposure(state_dir: &std::path::Path, flags: &[&str]) -> String {
     let output = command.arg("exposure").args(flags).arg("--state-dir").arg(state_dir).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// The connections of all incidents in which the server answered.
+fn answered_connections(ended: &Ended) -> Vec<&Value> {
+    let incidents = ended.incidents().into_iter();
+    let connections = incidents.filter_map(|one| one.pointer("/smb_sensor/connections")?.as_array());
+    let answered = Some(EvidenceLevel::Answered);
+    let is_answered = |one: &&Value| EvidenceLevel::named(text(one, "/evidence")) >= answered;
+    connections.flatten().filter(is_answered).collect()
 }
 
 #[test]
@@ -45,7 +56,8 @@ fn every_weak_point_of_an_exposed_server_is_listed() {
     agent.wait_for(reaches(RULE, EvidenceLevel::Share)).unwrap();
     drop(smbd);
     // A port that refuses is not one that answers.
-    assert!(connect(border.server(), (address::CLIENT_V4, 139)).is_err());
+    let refuses = || connect(border.server(), (address::CLIENT_V4, 139)).is_err().then_some(());
+    poll(PATIENCE, refuses).expect("nobody listens any more");
     let ended = agent.stop().unwrap();
 
     let host: Value = serde_json::from_str(&exposure(state.path(), &["--json"])).unwrap();
@@ -56,6 +68,12 @@ fn every_weak_point_of_an_exposed_server_is_listed() {
     assert_eq!(host["dialects"], json!(["3.1.1", "NT LANMAN 1.0"]));
     assert_eq!(host["signing"], json!(["enabled", "off"]));
     assert_eq!((&host["smb1"], &host["anonymous"]), (&json!(true), &json!(true)));
+    // From the first packet of a connection in which it answered to the last.
+    let answered = answered_connections(&ended);
+    let times = |which: &'static str| answered.iter().map(move |one| one[which].as_str());
+    assert_eq!(host["since"].as_str(), times("first").min().flatten(), "{answered:#?}");
+    assert_eq!(host["last"].as_str(), times("last").max().flatten(), "{answered:#?}");
+    assert_ne!(host["since"], host["last"]);
     let signing = ended.documents.iter().rev().find_map(|one| one.pointer("/smb_sensor/smb/server_signing"));
     assert_eq!(signing, Some(&json!(["enabled", "off"])));
     let text = exposure(state.path(), &[]);

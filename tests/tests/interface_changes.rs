@@ -10,13 +10,16 @@ use anyhow::{Context as _, Result};
 use aya::programs::{Xdp, XdpMode};
 use nix::{errno::Errno, libc};
 use sensor_core::time::TickClock;
-use sensor_lab::{Answer, End, TcpListener, Topology, Tun, Veth, address, poll, require_lab};
+use sensor_lab::{
+    Answer, End, TcpListener, Topology, Tun, Veth, address, attach_xdp_dispatcher, poll, require_lab,
+};
 use sensor_tests::{Agent, EvidenceLevel, PATIENCE, attached, connect, echo, reaches};
 use sensor_user::{
     config::Config,
     kernel::object::{KernelProgram, program},
     plan,
 };
+use serde_json::Value;
 
 const NATIVE: [&str; 2] = ["xdp smb_xdp_frags", "tcx egress smb_tc_out"];
 const FILTERS: [&str; 2] = ["filter ingress smb_tc_in", "filter egress smb_tc_out"];
@@ -60,6 +63,9 @@ fn interface_that_comes_back_is_watched_again() {
     );
     border.client().ip_batch(&lines).unwrap();
     becomes(&border, "lan0", NATIVE);
+    // It is recorded too by the time at which it is said to be watched.
+    let is_watched_again = || agent.log().matches("watching lan0:").count() >= 2;
+    poll(PATIENCE, || is_watched_again().then_some(())).unwrap_or_else(|| panic!("{}", agent.log()));
     exchange(&border, server.address()).unwrap();
     let alert = agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Connected)).unwrap();
     assert_eq!(alert["observer"]["ingress"]["interface"]["name"], "lan0", "{alert:#}");
@@ -164,14 +170,18 @@ fn links_that_are_detached_are_put_back() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
-    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
-    becomes(&border, "lan0", NATIVE);
-    assert_eq!(detach_links(&agent).unwrap(), 2);
-    for direction in ["incoming", "outgoing"] {
-        let text = format!("the program for {direction} packets of lan0 was taken off, and is put back");
-        agent.wait_for_log(&text).unwrap();
+    let interfaces = ["lan0", "wan0"];
+    let agent = Agent::on(border.gateway(), "lan0,wan0").start().unwrap();
+    interfaces.iter().for_each(|interface| becomes(&border, interface, NATIVE));
+    assert_eq!(detach_links(&agent).unwrap(), 4);
+    for interface in interfaces {
+        for direction in ["incoming", "outgoing"] {
+            let text =
+                format!("the program for {direction} packets of {interface} was taken off, and is put back");
+            agent.wait_for_log(&text).unwrap();
+        }
+        becomes(&border, interface, NATIVE);
     }
-    becomes(&border, "lan0", NATIVE);
     exchange(&border, server.address()).unwrap();
     agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Connected)).unwrap();
     agent.stop().unwrap();
@@ -199,4 +209,26 @@ fn auto_uses_tc_beside_another_xdp_program_and_names_it() {
     let refusal =
         Agent::on(border.gateway(), "lan0").arguments(&["--ingress", "xdp-native"]).refused().unwrap();
     assert!(refusal.stderr.contains(&format!("program smb_clock (id {id})")), "{}", refusal.stderr);
+}
+
+#[test]
+fn auto_uses_tc_beside_the_dispatcher_of_libxdp_and_names_it() {
+    require_lab!(XdpTools);
+    let border = Topology::border().unwrap();
+    let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
+    attach_xdp_dispatcher(border.gateway(), "lan0").unwrap();
+    let mut shows = border.gateway().command("ip");
+    let links = shows.args(["-j", "-d", "link", "show", "dev", "lan0"]).output().unwrap().stdout;
+    let links: Value = serde_json::from_slice(&links).unwrap();
+    let id = links.pointer("/0/xdp/prog/id").and_then(Value::as_u64).unwrap();
+
+    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    let said = agent.wait_for_log("watching lan0:").unwrap();
+    let expected =
+        format!("incoming by TCX, outgoing by TCX (XDP: program xdp_dispatcher (id {id}) is there)");
+    assert!(said.ends_with(&expected), "{said}");
+    exchange(&border, server.address()).unwrap();
+    agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Connected)).unwrap();
+    agent.stop().unwrap();
+    assert_eq!(attached(border.gateway(), "lan0").unwrap(), ["xdp xdp_dispatcher"], "it stays");
 }

@@ -1,6 +1,6 @@
 //! The output of documents: a file that is appended to, and what happens when it accepts no more.
 
-use std::{fs, net::Ipv4Addr, path::Path};
+use std::{fs, net::Ipv4Addr, path::Path, time::Duration};
 
 use anyhow::Result;
 use sensor_lab::{Answer, Signal, Smbd, TcpListener, Topology, address, poll, require_lab, scratch_dir};
@@ -106,8 +106,15 @@ fn renamed_output_file_is_left_for_a_new_one_with_and_without_hangup() {
     assert_eq!(lines.iter().sum::<u64>(), ended.number("written").unwrap(), "{lines:?}");
 }
 
-/// Waits until the file has a whole line.
+/// Time without a document after which a session has no more: each comes two seconds after the one before at the latest.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// Waits until the file has whole lines, and all of the session that is over.
 fn await_lines(path: &Path, agent: &Agent) {
-    poll(PATIENCE, || fs::read_to_string(path).is_ok_and(|text| text.ends_with('\n')).then_some(()))
-        .unwrap_or_else(|| panic!("{} has no line: {}", path.display(), agent.log()));
+    let is_quiet = || {
+        let written = fs::metadata(path).and_then(|file| file.modified()).ok()?;
+        let is_whole = fs::read_to_string(path).is_ok_and(|text| text.ends_with('\n'));
+        (is_whole && written.elapsed().is_ok_and(|since| since >= QUIET)).then_some(())
+    };
+    poll(PATIENCE, is_quiet).unwrap_or_else(|| panic!("{} has no line: {}", path.display(), agent.log()));
 }

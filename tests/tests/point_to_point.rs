@@ -1,5 +1,6 @@
 //! Interfaces whose packets have no Ethernet header: a tun device is watched by TC, and what cannot be read is refused.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::process::Output;
 
 use anyhow::{Result, ensure};
@@ -7,7 +8,7 @@ use sensor_lab::{Namespace, PASSWORD, SHARE, Smbd, Tun, TunCable, USER, address,
 use sensor_tests::{Agent, EvidenceLevel, attached, on_this_kernel, reaches, smb_session, text};
 use sensor_user::capture;
 
-/// A client and an Internet host with a tunnel between them.
+/// An internal client and a server with a tunnel between them.
 struct Tunnel {
     client: Namespace,
     server: Namespace,
@@ -15,13 +16,13 @@ struct Tunnel {
 }
 
 impl Tunnel {
-    fn new() -> Result<Self> {
+    /// A tunnel to a server with these addresses.
+    fn to(server_v4: Ipv4Addr, server_v6: Ipv6Addr) -> Result<Self> {
         let (client, server) = (Namespace::new("client")?, Namespace::new("server")?);
         let cable = TunCable::between((&client, "tun0"), (&server, "tun0"))?;
-        for (host, v4, v6) in [
-            (&client, address::CLIENT_V4, address::CLIENT_V6),
-            (&server, address::SERVER_V4, address::SERVER_V6),
-        ] {
+        for (host, v4, v6) in
+            [(&client, address::CLIENT_V4, address::CLIENT_V6), (&server, server_v4, server_v6)]
+        {
             host.ip_batch(&format!(
                 "address add {v4}/32 dev tun0\naddress add {v6}/128 dev tun0\nlink set tun0 up\n\
                  route add default dev tun0\n\
@@ -35,7 +36,7 @@ impl Tunnel {
 /// An agent with `arguments` beside a real session through the tunnel has to be attached as `programs`, and to report the
 /// session with its user and its share.
 fn reports_a_session(arguments: &[&str], programs: [&str; 2]) -> Result<()> {
-    let tunnel = Tunnel::new()?;
+    let tunnel = Tunnel::to(address::SERVER_V4, address::SERVER_V6)?;
     let _smbd = Smbd::start(&tunnel.server)?;
     let scratch = scratch_dir()?;
     let file = scratch.path().join("alerts.pcapng");
@@ -85,6 +86,20 @@ fn clsact_filters_on_tun_see_a_session() {
     require_lab!();
     let programs = ["filter ingress smb_tc_ip_in", "filter egress smb_tc_ip_out"];
     reports_a_session(&["--tc", "clsact"], programs).unwrap();
+}
+
+#[test]
+fn session_between_internal_hosts_over_tun_is_nothing() {
+    require_lab!();
+    let tunnel = Tunnel::to(address::LAN_SERVER_V4, address::LAN_SERVER_V6).unwrap();
+    let _smbd = Smbd::start(&tunnel.server).unwrap();
+    let agent = Agent::on(&tunnel.client, "tun0").config("flow_documents = true\n").start().unwrap();
+    smb_session(&tunnel.client, address::LAN_SERVER_V4).unwrap();
+    smb_session(&tunnel.client, address::LAN_SERVER_V6).unwrap();
+    let ended = agent.stop().unwrap();
+    assert!(ended.documents.is_empty(), "{:#?}", ended.documents);
+    assert_eq!(ended.number("kept").unwrap(), 0, "{}", ended.statistics);
+    assert!(ended.number("lateral").unwrap() > 20, "the sessions were seen: {}", ended.statistics);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use sensor_tests::{
     Agent, Browser,
     report_state::{HELD_BACK, PERIOD, fill, fill_and_close, of_four_weeks, verdicts},
 };
-use sensor_user::response::{Judge, Judgement, Verdict};
+use sensor_user::response::{Author, Verdict, VerdictEntry};
 use serde_json::{Value, json};
 
 /// Names that others chose.
@@ -46,8 +46,8 @@ fn sum(object: &Value) -> u64 {
 fn numbers_agree_with_the_incidents_beside_an_agent_and_without_one() {
     let state = scratch_dir().unwrap();
     let incidents = of_four_weeks();
-    let judgements = verdicts(&incidents);
-    let opened = fill(state.path(), &incidents, &judgements).unwrap();
+    let verdict_entries = verdicts(&incidents);
+    let opened = fill(state.path(), &incidents, &verdict_entries).unwrap();
     let committed = opened.handle.committed().clone();
     let writing = std::thread::spawn(move || opened.writer.run());
     assert!(opened.handle.flush(std::time::Duration::from_secs(60)));
@@ -71,9 +71,9 @@ fn numbers_agree_with_the_incidents_beside_an_agent_and_without_one() {
     assert_eq!(by_week + beside["incidents"]["earlier"].as_u64().unwrap(), incidents.len() as u64);
     assert!(weeks.iter().all(|week| sum(&week["opened"]) > 0), "{weeks:#?}");
     let given = beside["verdicts"]["given"].as_array().unwrap();
-    assert_eq!(given.len(), judgements.len());
-    let unjudged = sum(&beside["verdicts"]["none"]);
-    assert_eq!(unjudged, (incidents.len() - judgements.len()) as u64);
+    assert_eq!(given.len(), verdict_entries.len());
+    let without_verdict = sum(&beside["verdicts"]["none"]);
+    assert_eq!(without_verdict, (incidents.len() - verdict_entries.len()) as u64);
     assert_eq!(beside["campaigns"][0]["internal_hosts"], 3);
     assert_eq!(beside["loss"]["held_back"], json!({ "smb-to-internet": HELD_BACK }));
     assert_eq!(beside["exempted"][0]["connections"], 29);
@@ -121,12 +121,12 @@ fn text_has_every_part_and_names_mistakes() {
 
 /// Writes the page of these incidents; gives its address.
 #[expect(clippy::unwrap_used, reason = "a test cannot go on without the page")]
-fn page(state_dir: &Path, incidents: &[Incident], verdict: Option<Judgement>) -> String {
-    let judgements = match verdict {
+fn page(state_dir: &Path, incidents: &[Incident], verdict: Option<VerdictEntry>) -> String {
+    let verdict_entries = match verdict {
         Some(one) => [(incidents[0].id.to_string(), one)].into(),
         None => verdicts(incidents),
     };
-    fill_and_close(state_dir, incidents, &judgements).unwrap();
+    fill_and_close(state_dir, incidents, &verdict_entries).unwrap();
     let file = state_dir.join("report.html");
     let said = printed(report(state_dir, &[&PERIOD[..], &["--html", file.to_str().unwrap()]].concat()));
     assert_eq!(said, format!("Wrote {}\n", file.display()));
@@ -200,10 +200,10 @@ fn hostile_names_are_text_in_the_page() {
     let mut exposed = Incident { id: IncidentId(0xbae), ..fixtures::exposure() };
     exposed.dialects = vec![HOSTILE.to_owned()];
     exposed.related.campaign = Some(hostile.id);
-    let verdict = Judgement {
+    let verdict = VerdictEntry {
         verdict: Verdict::Benign,
         note: Some(HOSTILE.to_owned()),
-        by: Judge::OnPage(HOSTILE.to_owned()),
+        by: Author::OnPage(HOSTILE.to_owned()),
         at: fixtures::START,
     };
     let url = page(state.path(), &[hostile, exposed], Some(verdict));

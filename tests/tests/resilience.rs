@@ -138,7 +138,7 @@ fn session_after_a_flood_that_filled_the_table_is_alerted() {
     let mut connection = connect(border.client(), server.address()).unwrap();
     echo(&mut connection, &SMB2_MESSAGE).unwrap();
     // A hundred attempts have filled the window, which ends with the run.
-    let ended = agent.stop_within(LONG).unwrap();
+    let ended = agent.stop_within(3 * LONG).unwrap();
     let spoke = has_finding("smb-to-internet", "smb");
     let late = ended.documents.iter().find(|document| spoke(document)).unwrap_or_else(|| {
         let of_it = |one: &&serde_json::Value| one.to_string().contains("10.0.0.2");

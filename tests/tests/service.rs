@@ -15,7 +15,7 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use sensor_lab::{Signal, Smbd, Topology, address, poll, require_lab, scratch_dir, skip};
+use sensor_lab::{Signal, Smbd, Topology, address, patience, poll, require_lab, scratch_dir, skip};
 use sensor_tests::{Agent, Bpffs, EvidenceLevel, PATIENCE, reaches, smb_session};
 
 /// A user without any privilege.
@@ -46,7 +46,7 @@ impl Manager {
 
     /// Waits for a message with this line, and gives the whole message and those before it.
     fn wait_for(&self, line: &str) -> Result<Vec<String>> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience(PATIENCE);
         let mut messages = Vec::new();
         let mut buffer = [0; 4_096];
         while let Some(left) = deadline.checked_duration_since(Instant::now()) {
@@ -59,6 +59,17 @@ impl Manager {
         }
         bail!("no {line:?} in {messages:?}")
     }
+}
+
+/// Whether every thread of a process stands still after a SIGSTOP (proc_pid_stat(5)).
+fn is_stopped(process: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    threads.flatten().all(|thread| {
+        // A thread may have ended meanwhile.
+        let state = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The name before it may have spaces and parentheses.
+        state.rsplit(") ").next().is_some_and(|after| after.is_empty() || after.starts_with('T'))
+    })
 }
 
 fn unit() -> PathBuf {
@@ -101,11 +112,14 @@ fn stopped_agent_gives_no_sign_of_life() {
     let mut agent = manager.start(&border, Duration::from_secs(1));
     manager.wait_for("WATCHDOG=1").unwrap();
     agent.signal(Signal::SIGSTOP).unwrap();
-    manager.socket.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+    poll(PATIENCE, || is_stopped(agent.id()).then_some(())).expect("it is stopped");
     let mut buffer = [0; 4_096];
-    // What was sent before the signal may still wait.
-    let late = (0..2).take_while(|_| manager.socket.recv(&mut buffer).is_ok()).count();
-    assert!(late < 2, "signs of life of a stopped process");
+    // What was sent before the signal still waits.
+    manager.socket.set_nonblocking(true).unwrap();
+    while manager.socket.recv(&mut buffer).is_ok() {}
+    manager.socket.set_nonblocking(false).unwrap();
+    manager.socket.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+    assert!(manager.socket.recv(&mut buffer).is_err(), "signs of life of a stopped process");
     agent.signal(Signal::SIGCONT).unwrap();
     manager.wait_for("WATCHDOG=1").unwrap();
     agent.stop().unwrap();

@@ -7,7 +7,7 @@ use sensor_tests::Agent;
 use serde_json::Value;
 
 /// Time for steps that take the agent seconds on a loaded machine.
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(60);
 
 /// Runs the command; returns its exit code, standard output and standard error.
 #[expect(clippy::unwrap_used, reason = "a test cannot go on without the command")]
@@ -47,11 +47,10 @@ fn shows_a_running_agent_and_an_interface_that_goes() {
     assert!(state_of_all["store"]["bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{state_of_all:#}");
 
     border.gateway().ip("link del wan0").unwrap();
-    let (code, state_of_all) =
-        poll(LONG, || Some(json(state.path())).filter(|(code, _)| *code != 0)).unwrap();
-    assert_eq!(code, 1);
-    let problem = state_of_all["problems"][0].as_str().unwrap_or_default();
-    assert_eq!(problem, "interface wan0 is not watched: it is not there", "{state_of_all:#}");
+    let gone = "interface wan0 is not watched: it is not there";
+    let is_named = |(code, state): &(i32, Value)| *code == 1 && state["problems"][0] == gone;
+    let named = poll(LONG, || Some(json(state.path())).filter(is_named));
+    assert!(named.is_some(), "{:#}", json(state.path()).1);
 }
 
 #[test]
@@ -71,10 +70,11 @@ fn says_that_a_reload_failed_until_one_succeeds() {
 
     std::fs::write(&file, "nonsense = 1\n").unwrap();
     agent.signal(Signal::SIGHUP).unwrap();
-    let (code, failed) = poll(LONG, || Some(json(state.path())).filter(|(code, _)| *code != 0)).unwrap();
-    assert_eq!(code, 1);
-    let reason = failed["last_reload"]["error"].as_str().unwrap_or_default();
-    assert!(reason.contains("nonsense"), "{failed:#}");
+    let names_it = |(code, state): &(i32, Value)| {
+        *code == 1 && state["last_reload"]["error"].as_str().is_some_and(|error| error.contains("nonsense"))
+    };
+    let failed = poll(LONG, || Some(json(state.path())).filter(names_it));
+    assert!(failed.is_some(), "{:#}", json(state.path()).1);
 
     std::fs::write(&file, "").unwrap();
     agent.signal(Signal::SIGHUP).unwrap();

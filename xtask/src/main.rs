@@ -48,13 +48,13 @@ enum Task {
     Dist(dist::Arguments),
     /// Measure the cost of the sensor, compared with programs that do nothing and with other tools
     Bench(bench::Arguments),
-    /// Compare what the agent reads from captures with what tshark reads
+    /// Compare the agent's reading of captures with that of tshark
     Conformance(conformance::Arguments),
     /// Replay captures in the kernel and on the host, and write the table of the results
     ReplayReport(replay_report::Arguments),
     /// Play every attack in temporary network namespaces, and write the table of the incidents
     Incidents(incidents::Arguments),
-    /// Simulate a thousand sensors that publish to a cluster of NATS servers, and write the table of what was measured
+    /// Simulate a thousand sensors that publish to a cluster of NATS servers, and write the table of measurements
     FleetSim(fleet_sim::Arguments),
     /// Run random frames or prefix sets through the kernel, the host engine and an oracle until they disagree
     Fuzz(fuzz::Arguments),
@@ -68,7 +68,7 @@ enum Task {
     LintImports,
     /// Find relative links in Markdown files that lead nowhere
     LintLinks,
-    /// Run the demo and draw its last screen as docs/demo.svg
+    /// Run the demo and draw its last screen as docs/images/demo.svg
     Screenshot,
     /// Draw the status page and a report with prepared incidents, and `smb-sensor top` with a running agent, into docs/images
     PageScreenshots,

@@ -9,7 +9,7 @@ use crate::{
     headers::Address,
     payload::{Piece, PieceBuffer},
     prefix::PrefixFlags,
-    quic::FlowKey,
+    quic::QuicFlowKey,
     settings::PortKind,
     slot::{RecordKind, Slot},
 };
@@ -48,7 +48,7 @@ pub trait Environment {
     /// Notes that SMB or WebDAV was recognised on this TCP port (wire order).
     fn suspect(&mut self, port: u16);
     /// Whether the agent asked for this flow of QUIC to be counted.
-    fn counts(&self, flow: &FlowKey) -> bool;
+    fn counts(&self, flow: &QuicFlowKey) -> bool;
     /// Whether one more Initial packet of QUIC may be handed up at this tick; counts it.
     fn admits_initial(&mut self, now: u32) -> bool;
     /// Stores both addresses of a packet outside the stack, which is small in a kernel program.

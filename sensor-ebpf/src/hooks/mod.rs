@@ -20,20 +20,20 @@ use sensor_common::{
 
 use crate::{
     kernel::Kernel,
-    scratch::{keep_found, keep_unaccounted, kept_ends, kept_found, kept_unaccounted},
+    scratch::{keep_parsed, keep_unaccounted, kept_ends, kept_parsed, kept_unaccounted},
 };
 
-/// What a first look at a packet came to.
+/// What parsing a packet came to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
-pub(super) enum Find {
-    /// It may be ours; what was found of it is kept.
-    Found,
+pub(super) enum ParseOutcome {
+    /// It may be ours; what was parsed is kept.
+    Parsed,
     /// It is none of ours.
     Done,
     /// It ends inside its headers.
     Short,
-    /// It may be QUIC that concerns the sensor; what was found of it is kept.
+    /// It may be QUIC that concerns the sensor; what was parsed is kept.
     Quic,
 }
 
@@ -57,9 +57,9 @@ pub(super) enum Then {
     AccountAndDrop,
 }
 
-pub(super) const FOUND: u32 = Find::Found as u32;
-pub(super) const SHORT: u32 = Find::Short as u32;
-pub(super) const QUIC: u32 = Find::Quic as u32;
+pub(super) const PARSED: u32 = ParseOutcome::Parsed as u32;
+pub(super) const SHORT: u32 = ParseOutcome::Short as u32;
+pub(super) const QUIC: u32 = ParseOutcome::Quic as u32;
 
 /// The end that is the server, and its service, from numbers.
 #[inline(always)]
@@ -133,27 +133,28 @@ pub(super) fn plain<B: Bytes + Copy>(
     }
 }
 
-/// Looks for the ports of a packet. One that may be ours is kept for the second step. What is too short counts as that only
+/// Parses a packet up to its ports. One that may be ours is kept for the decision. What is too short counts as that only
 /// if this is the `last` try.
 #[inline(always)]
-pub(super) fn found<B: Bytes + Copy>(frame: B, arrival: Arrival, last: bool) -> Find {
+pub(super) fn parsed<B: Bytes + Copy>(frame: B, arrival: Arrival, last: bool) -> ParseOutcome {
     match parse(&Kernel, frame, arrival) {
-        Ok(found) => {
-            keep_found(found);
-            if found.is_quic() { Find::Quic } else { Find::Found }
+        Ok(parsed) => {
+            keep_parsed(parsed);
+            if parsed.is_quic() { ParseOutcome::Quic } else { ParseOutcome::Parsed }
         }
-        Err(Verdict::Unparsed(NoPorts::Short)) if !last => Find::Short,
+        Err(Verdict::Unparsed(NoPorts::Short)) if !last => ParseOutcome::Short,
         Err(verdict) => {
             count_unparsed(&mut Kernel, verdict);
-            Find::Done
+            ParseOutcome::Done
         }
     }
 }
 
+/// Decides about a packet that was parsed.
 #[inline(always)]
-pub(super) fn watched<B: Bytes + Copy>(frame: B, arrival: Arrival) -> Then {
-    let Some(found) = kept_found() else { return Then::Pass };
-    match decide(&mut Kernel, frame, found, &arrival) {
+pub(super) fn decided<B: Bytes + Copy>(frame: B, arrival: Arrival) -> Then {
+    let Some(parsed) = kept_parsed() else { return Then::Pass };
+    match decide(&mut Kernel, frame, parsed, &arrival) {
         Ok((packet, _)) => {
             keep_unaccounted(packet);
             Then::Account
@@ -162,11 +163,11 @@ pub(super) fn watched<B: Bytes + Copy>(frame: B, arrival: Arrival) -> Then {
     }
 }
 
-/// Decides about a packet of QUIC.
+/// The same for a packet of QUIC.
 #[inline(always)]
 pub(super) fn decided_quic<B: Bytes + Copy>(frame: B, arrival: Arrival) -> Then {
-    let Some(found) = kept_found() else { return Then::Pass };
-    match decide_quic(&mut Kernel, frame, found, &arrival) {
+    let Some(parsed) = kept_parsed() else { return Then::Pass };
+    match decide_quic(&mut Kernel, frame, parsed, &arrival) {
         Ok((packet, _)) => {
             keep_unaccounted(packet);
             Then::Account
@@ -175,7 +176,7 @@ pub(super) fn decided_quic<B: Bytes + Copy>(frame: B, arrival: Arrival) -> Then 
     }
 }
 
-/// Applies the block that concerns the packet that was watched last.
+/// Applies the block that concerns the packet that was decided on last.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(super) extern "C" fn smb_block() -> u32 {
@@ -191,7 +192,7 @@ pub(super) extern "C" fn smb_block() -> u32 {
     then as u32
 }
 
-/// Accounts the packet that was watched last.
+/// Accounts the packet that was decided on last.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(super) extern "C" fn smb_account() -> u32 {

@@ -14,8 +14,8 @@ use sensor_common::{
 };
 
 use super::{
-    FOUND, QUIC, SHORT, Then, at_port, captured, chained, decided_quic, found, is_general, known, logs,
-    looks, plain, watched,
+    PARSED, QUIC, SHORT, Then, at_port, captured, chained, decided, decided_quic, is_general, known, logs,
+    looks, parsed, plain,
 };
 use crate::{
     frame::{Context, Pieces},
@@ -86,7 +86,7 @@ fn socket_buffer(context: *mut __sk_buff, hook: Hook) -> i32 {
         FastPath::Unsure => Then::General,
     };
     let then = match then {
-        Then::General => general_socket_buffer(context, hook, smb_find_in_socket_buffer),
+        Then::General => general_socket_buffer(context, hook, smb_parse_in_socket_buffer),
         then => then,
     };
     finish_socket_buffer(context, then)
@@ -95,7 +95,7 @@ fn socket_buffer(context: *mut __sk_buff, hook: Hook) -> i32 {
 /// The fast path knows Ethernet frames only: every packet takes the general path.
 #[inline(always)]
 fn ip_socket_buffer(context: *mut __sk_buff, hook: Hook) -> i32 {
-    finish_socket_buffer(context, general_socket_buffer(context, hook, smb_find_in_ip_socket_buffer))
+    finish_socket_buffer(context, general_socket_buffer(context, hook, smb_parse_in_ip_socket_buffer))
 }
 
 #[inline(always)]
@@ -140,17 +140,17 @@ extern "C" fn smb_plain_v6_socket_buffer(
 fn general_socket_buffer(
     context: *mut __sk_buff,
     hook: Hook,
-    find_in: extern "C" fn(*mut __sk_buff, u32) -> u32,
+    parse_in: extern "C" fn(*mut __sk_buff, u32) -> u32,
 ) -> Then {
-    let mut find = find_in(context, 0);
-    if find == SHORT {
+    let mut outcome = parse_in(context, 0);
+    if outcome == SHORT {
         // The headers are on the pages behind. What cannot be brought forward is judged by what is there.
         let socket_buffer = TcContext::new(context);
         let _ = socket_buffer.pull_data(HEADERS.min(socket_buffer.len()));
-        find = find_in(context, 1);
+        outcome = parse_in(context, 1);
     }
-    match find {
-        FOUND => Then::accounted(smb_watch_in_socket_buffer(context, hook as u32)),
+    match outcome {
+        PARSED => Then::accounted(smb_decide_in_socket_buffer(context, hook as u32)),
         QUIC => Then::accounted(smb_quic_in_socket_buffer(context, hook as u32)),
         _ => Then::Pass,
     }
@@ -159,22 +159,22 @@ fn general_socket_buffer(
 /// When the linear part ends inside the headers nothing is counted, unless this is the `last` try.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn smb_find_in_socket_buffer(context: *mut __sk_buff, last: u32) -> u32 {
-    found(Pieces::held(context), arrival_of_socket_buffer(context, Hook::TcIngress), last != 0) as u32
+extern "C" fn smb_parse_in_socket_buffer(context: *mut __sk_buff, last: u32) -> u32 {
+    parsed(Pieces::held(context), arrival_of_socket_buffer(context, Hook::TcIngress), last != 0) as u32
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn smb_find_in_ip_socket_buffer(context: *mut __sk_buff, last: u32) -> u32 {
+extern "C" fn smb_parse_in_ip_socket_buffer(context: *mut __sk_buff, last: u32) -> u32 {
     let arrival = Arrival { link: Link::Ip, ..arrival_of_socket_buffer(context, Hook::TcIngress) };
-    found(Pieces::held(context), arrival, last != 0) as u32
+    parsed(Pieces::held(context), arrival, last != 0) as u32
 }
 
 /// For both: what is left to do goes by the offsets that were found.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn smb_watch_in_socket_buffer(context: *mut __sk_buff, hook: u32) -> u32 {
-    watched(Pieces::scattered(context), arrival_of_socket_buffer(context, hook_of(hook))) as u32
+extern "C" fn smb_decide_in_socket_buffer(context: *mut __sk_buff, hook: u32) -> u32 {
+    decided(Pieces::scattered(context), arrival_of_socket_buffer(context, hook_of(hook))) as u32
 }
 
 #[unsafe(no_mangle)]

@@ -15,8 +15,8 @@ use sensor_common::{
 };
 
 use super::{
-    FOUND, QUIC, Then, at_port, captured, chained, decided_quic, found, is_general, known, logs, looks,
-    plain, watched,
+    PARSED, QUIC, Then, at_port, captured, chained, decided, decided_quic, is_general, known, logs, looks,
+    parsed, plain,
 };
 use crate::{
     frame::{Context, Linear, Pieces, Reloaded},
@@ -31,8 +31,8 @@ pub(crate) fn smb_xdp_in(context: XdpContext) -> u32 {
         Context::linear,
         Steps {
             plain_v6: smb_plain_v6_in,
-            find: smb_find_in,
-            watch: smb_watch_in,
+            parse: smb_parse_in,
+            decide: smb_decide_in,
             quic: smb_quic_in,
             capture: smb_capture_in,
             command: smb_command_in,
@@ -48,8 +48,8 @@ pub(crate) fn smb_xdp_frags(context: XdpContext) -> u32 {
         Pieces::held,
         Steps {
             plain_v6: smb_plain_v6_in_scattered,
-            find: smb_find_in_scattered,
-            watch: smb_watch_in_scattered,
+            parse: smb_parse_in_scattered,
+            decide: smb_decide_in_scattered,
             quic: smb_quic_in_scattered,
             capture: smb_capture_in_scattered,
             command: smb_command_in_scattered,
@@ -60,15 +60,15 @@ pub(crate) fn smb_xdp_frags(context: XdpContext) -> u32 {
 /// What is done out of line with a frame.
 struct Steps {
     plain_v6: extern "C" fn(*mut xdp_md, u32, u32) -> u32,
-    find: extern "C" fn(*mut xdp_md) -> u32,
-    watch: extern "C" fn(*mut xdp_md) -> u32,
+    parse: extern "C" fn(*mut xdp_md) -> u32,
+    decide: extern "C" fn(*mut xdp_md) -> u32,
     quic: extern "C" fn(*mut xdp_md) -> u32,
     capture: extern "C" fn(*mut xdp_md) -> u32,
     command: extern "C" fn(*mut xdp_md) -> u32,
 }
 
 /// A packet takes the fast path first; if it is known, or plain IPv4, it is processed in line, for a call would cost as much as all of
-/// the parsing. Any other is found, watched and accounted, in steps of which each has the stack to itself.
+/// the parsing. Any other is parsed, decided on and accounted, in steps of which each has the stack to itself.
 #[inline(always)]
 fn incoming<B: Bytes + Copy>(context: *mut xdp_md, frame: fn(*mut xdp_md) -> B, steps: Steps) -> u32 {
     let linear: Linear = context.linear();
@@ -104,8 +104,8 @@ fn incoming<B: Bytes + Copy>(context: *mut xdp_md, frame: fn(*mut xdp_md) -> B, 
 /// A packet that is not plain, or all of them where there is no other way.
 #[inline(always)]
 fn general(context: *mut xdp_md, steps: &Steps) -> Then {
-    match (steps.find)(context) {
-        FOUND => Then::accounted((steps.watch)(context)),
+    match (steps.parse)(context) {
+        PARSED => Then::accounted((steps.decide)(context)),
         QUIC => Then::accounted((steps.quic)(context)),
         _ => Then::Pass,
     }
@@ -127,26 +127,26 @@ extern "C" fn smb_plain_v6_in_scattered(context: *mut xdp_md, server: u32, servi
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn smb_find_in(context: *mut xdp_md) -> u32 {
-    found(context.linear(), arrival_of(context), true) as u32
+extern "C" fn smb_parse_in(context: *mut xdp_md) -> u32 {
+    parsed(context.linear(), arrival_of(context), true) as u32
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn smb_watch_in(context: *mut xdp_md) -> u32 {
-    watched(Reloaded(context), arrival_of(context)) as u32
+extern "C" fn smb_decide_in(context: *mut xdp_md) -> u32 {
+    decided(Reloaded(context), arrival_of(context)) as u32
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn smb_find_in_scattered(context: *mut xdp_md) -> u32 {
-    found(Pieces::held(context), arrival_of(context), true) as u32
+extern "C" fn smb_parse_in_scattered(context: *mut xdp_md) -> u32 {
+    parsed(Pieces::held(context), arrival_of(context), true) as u32
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn smb_watch_in_scattered(context: *mut xdp_md) -> u32 {
-    watched(Pieces::scattered(context), arrival_of(context)) as u32
+extern "C" fn smb_decide_in_scattered(context: *mut xdp_md) -> u32 {
+    decided(Pieces::scattered(context), arrival_of(context)) as u32
 }
 
 #[unsafe(no_mangle)]

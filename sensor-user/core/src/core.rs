@@ -304,6 +304,7 @@ impl Core {
             identity: &self.identity,
             lost_records: self.lost_records,
             learning_until: self.terms.learning_until(now),
+            sweep_window: self.settings.limits.sweep.window,
         };
         let id = self.book.place(view, link, &context);
         let has_changed = self.merge(id, view, link, now);
@@ -425,3 +426,8 @@ impl Core {
         }
     }
 }
+
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod tests;

@@ -16,12 +16,29 @@ pub struct Enrichment {
     pub lease_name: Option<String>,
     /// Name of its address by reverse DNS.
     pub dns_name: Option<String>,
+    /// DNS names of the configuration that stand for its address.
+    pub configured_names: Vec<ConfiguredName>,
     /// Autonomous system that announces its address.
     pub autonomous_system: Option<AutonomousSystem>,
     /// Country of its address, two letters (ISO 3166-1).
     pub country: Option<String>,
     /// What incidents with it were seen before, and this one.
     pub sightings: Option<Sightings>,
+}
+
+/// A DNS name of the configuration that stands for an address.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ConfiguredName {
+    /// The name.
+    pub name: String,
+    /// Where it is written: "list provider", "exemption nightly".
+    pub origin: String,
+}
+
+impl fmt::Display for ConfiguredName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (DNS name in {})", self.name, self.origin)
+    }
 }
 
 /// When and by whom an external host was seen, in all incidents that are kept.
@@ -57,10 +74,13 @@ impl Enrichment {
     /// Takes what `new` knows, and keeps what it does not. Tells whether that changed anything.
     pub(crate) fn absorb(&mut self, new: &Self) -> bool {
         let before = self.clone();
-        let Self { mac, lease_name, dns_name, autonomous_system, country, sightings } = new;
+        let Self { mac, lease_name, dns_name, configured_names, autonomous_system, country, sightings } = new;
         take(&mut self.mac, mac);
         take(&mut self.lease_name, lease_name);
         take(&mut self.dns_name, dns_name);
+        if !configured_names.is_empty() {
+            self.configured_names.clone_from(configured_names);
+        }
         take(&mut self.autonomous_system, autonomous_system);
         take(&mut self.country, country);
         take(&mut self.sightings, sightings);

@@ -11,8 +11,9 @@ use sensor_common::{
     headers::VLAN_PRESENT,
     payload::{PIECE_HEAD_LEN, PieceHead, PieceKind},
     slot::{
-        CLIENT_IS_LOCAL, CLIENT_IS_REMOTE, FlowLine, RECORD_REPLACED_LEN, RECORD_V4_LEN, RECORD_V6_LEN,
-        RECORD_VERSION, RecordKind, RecordV4, RecordV6, Side, Slot, TCP, UDP, content_bit, unfollowed,
+        CLIENT_IS_LOCAL, CLIENT_IS_REMOTE, FlowLine, Place, RECORD_REPLACED_LEN, RECORD_V4_LEN,
+        RECORD_V6_LEN, RECORD_VERSION, RecordKind, RecordV4, RecordV6, Side, Slot, TCP, UDP, bit,
+        content_bit, tcp, unfollowed,
     },
 };
 use sensor_dissect::stream::Checksum;
@@ -44,6 +45,8 @@ pub struct Observation {
     pub client: Option<Side>,
     /// Messages of it that could not be followed.
     pub unfollowed: Unfollowed,
+    /// How far the stream of each side was followed. Only a slot shows it, and no record.
+    pub progress: Option<[Progress; 2]>,
     /// Counts since the flow took its slot or was last settled.
     pub counts: Counts,
     /// Kernel ticks of the first packet.
@@ -85,6 +88,18 @@ pub struct Unfollowed {
     pub gap: bool,
     /// There were more than are handed up, or no message was where one had to begin.
     pub messages: bool,
+}
+
+/// How far one CPU followed the messages in a side's stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The sequence number behind the last byte that was seen; 0 if none was.
+    pub seen: u32,
+    /// The sequence number with which the first message begins that was not looked at. `None` where that is not known.
+    pub next: Option<u32>,
+    /// It is known that there is such a message: a part of its header was seen, less than tells what it is, or the compound
+    /// that it belongs to goes on.
+    pub begun: bool,
 }
 
 /// Packets, bytes and payload of each direction: from the internal side, from the external side.
@@ -251,7 +266,7 @@ fn flow(bytes: &[u8]) -> Result<Observation, DecodeError> {
     if bytes.len() != expected {
         return Err(DecodeError::Family { family: slot.line.family, length: bytes.len() });
     }
-    observation(&slot)
+    Ok(Observation { progress: None, ..observation(&slot)? })
 }
 
 /// The piece of payload in a record.
@@ -338,10 +353,32 @@ pub fn observation(slot: &Slot) -> Result<Observation, DecodeError> {
                 != 0,
             messages: details.unfollowed & unfollowed::MESSAGES != 0,
         },
+        progress: Some([progress_of(slot, Side::Local), progress_of(slot, Side::Remote)]),
         first: details.first,
         last: line.last,
         vlan: (details.vlan & VLAN_PRESENT != 0).then_some(details.vlan & 0x0FFF),
     })
+}
+
+/// How far the stream of a side was followed.
+const fn progress_of(slot: &Slot, side: Side) -> Progress {
+    let Slot { line, details, stream, .. } = slot;
+    let side = side as usize;
+    let (kind, place) = (line.kind >> side, &stream.place[side]);
+    let is_lost = kind & bit::LOST != 0;
+    // Where a gap was given up, what is missing in it is the last that is known of the stream.
+    let is_placed = kind & bit::PLACED != 0 || is_lost && details.unfollowed & unfollowed::GAP_LEFT != 0;
+    let next = if is_placed {
+        // The session header of a later message of a compound is not in the stream.
+        let not_sent = if place.header_len & Place::CHAINED != 0 { 4 } else { 0 };
+        let had = (place.header_len & Place::LENGTH) as u32;
+        Some(place.next.wrapping_sub(had).wrapping_add(not_sent))
+    } else if !is_lost && line.tcp_flags[side] & tcp::SYN != 0 {
+        Some(stream.initial_sequence[side].wrapping_add(1))
+    } else {
+        None
+    };
+    Progress { seen: line.next_sequence[side], next, begun: is_placed && place.header_len != 0 }
 }
 
 /// Which sides sent file content, by their bits.

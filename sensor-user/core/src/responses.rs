@@ -6,7 +6,7 @@ use sensor_dissect::Fingerprint;
 
 use crate::{
     address::{Direction, FiveTuple},
-    recent::Recent,
+    lru_map::LruMap,
     rules::Relayed,
     time::Timestamp,
     view::FlowView,
@@ -28,12 +28,12 @@ struct Response {
 #[derive(Debug)]
 pub(crate) struct Responses {
     /// By fingerprint: the latest outbound and the latest inbound one.
-    seen: Recent<[u8; 16], [Option<Response>; 2]>,
+    seen: LruMap<[u8; 16], [Option<Response>; 2]>,
 }
 
 impl Responses {
     pub(crate) fn new() -> Self {
-        Self { seen: Recent::new(RESPONSES) }
+        Self { seen: LruMap::new(RESPONSES) }
     }
 
     /// Notes the responses of a connection. Returns the connection in the other direction that had one of them, if any.

@@ -10,7 +10,7 @@ use crate::{
     control::{Asked, Request},
     enforcement::{Enforcement, permitted},
     explain::explain,
-    response::{Judge, Judgement, Peer},
+    response::{Author, Peer, VerdictEntry},
 };
 
 /// Time that the store is given for what somebody is about to read.
@@ -51,12 +51,13 @@ impl Sensor {
             Request::Unblock { target, who } => Some(self.unblock(*target, by(&asked, who.as_ref()), now)),
             Request::Blocks => Some(Ok(self.block_lines())),
             Request::Verdict { incident, verdict, note, who } => {
-                let by = who.clone().map_or_else(|| Judge::Peer(asked.by.clone()), Judge::OnPage);
-                let judgement = Judgement { verdict: *verdict, note: note.clone(), by, at: now.moment.at };
+                let by = who.clone().map_or_else(|| Author::Peer(asked.by.clone()), Author::OnPage);
+                let verdict_entry =
+                    VerdictEntry { verdict: *verdict, note: note.clone(), by, at: now.moment.at };
                 let (recorder, incident) = (self.verdicts.clone(), incident.clone());
                 // The incident is read from the database, which the reader does not wait for.
                 tokio::task::spawn_blocking(move || {
-                    let recorded = recorder.record(&incident, &judgement);
+                    let recorded = recorder.record(&incident, &verdict_entry);
                     let done = recorded.is_ok();
                     asked.answer(done, recorded.unwrap_or_else(|error| format!("{error:#}")));
                 });

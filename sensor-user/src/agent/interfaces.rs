@@ -190,3 +190,19 @@ impl Sensor {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::MissedTickBehavior;
+
+    use super::*;
+    use crate::agent::sweeps;
+
+    #[tokio::test]
+    async fn program_that_is_taken_off_is_missed_within_two_seconds() {
+        let looks = sweeps();
+        assert!(looks.period() <= Duration::from_secs(2));
+        // A look that takes long delays the next ones, and leaves none out.
+        assert_eq!(looks.missed_tick_behavior(), MissedTickBehavior::Delay);
+    }
+}

@@ -25,20 +25,20 @@ const LISTED: usize = 200;
 
 /// Text below the flags.
 pub const EXAMPLES: &str = "EXAMPLES\n  \
-    What happened since yesterday, the worst first:\n    \
+    Incidents since yesterday, the worst first:\n    \
     smb-sensor alerts --since 24h\n  \
     One incident in full:\n    \
     smb-sensor alerts 7f3a\n  \
-    Who gave away a credential, or got farther:\n    \
+    Incidents in which a credential was given away, or more:\n    \
     smb-sensor alerts --evidence credential\n  \
     Every document about one incident:\n    \
     smb-sensor alerts 7f3a --json | jq .message\n  \
-    Say that it was benign, and get the command that exempts it:\n    \
+    Mark it as benign, and get the command that exempts it:\n    \
     smb-sensor alerts 7f3a --verdict benign --note \"nightly copy\"\n  \
     Connections that crossed the border on that day or later:\n    \
     smb-sensor alerts --flows --since 2026-01-31\n\n\
     The list is read from the database in the state directory, whether or not an agent runs. Times are UTC. [journal] in the \
-    configuration limits what is kept.";
+    configuration limits the size of the database and the age of documents.";
 
 /// Flags of `alerts`.
 #[derive(Debug, Args)]

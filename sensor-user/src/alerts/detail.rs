@@ -12,27 +12,32 @@ use sensor_dissect::escape::shown;
 
 use super::{
     elsewhere::Elsewhere,
-    hosts::{external, internal, said_names},
+    hosts::{external, further_names, internal},
 };
-use crate::{response::Judgement, rfc3339::rfc3339};
+use crate::{response::VerdictEntry, rfc3339::rfc3339};
 
 /// Width of the names of lines.
 const NAME: usize = 11;
 
-/// The text.
-pub(super) fn text(incident: &Incident, elsewhere: &Elsewhere, judgement: Option<&Judgement>) -> String {
+/// The text, as it is read at `now`.
+pub(super) fn text(
+    incident: &Incident,
+    elsewhere: &Elsewhere,
+    verdict_entry: Option<&VerdictEntry>,
+    now: Timestamp,
+) -> String {
     let mut lines = Lines::default();
-    let headline = format!("{}  {}.", incident.severity.name().to_uppercase(), message::sentence(incident));
+    let headline = format!("{}  {}.", incident.severity.name().to_uppercase(), message::title(incident));
     let _ = writeln!(lines.0, "{}", shown(headline.as_bytes()));
     lines
         .put("incident", &format!("{}, opened {}; all times are UTC", incident.id, rfc3339(incident.opened)));
-    if let Some(Judgement { verdict, note, by, at }) = judgement {
+    if let Some(VerdictEntry { verdict, note, by, at }) = verdict_entry {
         let note = note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
         lines.put("verdict", &format!("{verdict}, by {by}, {}{note}", rfc3339(*at)));
     }
     lines.put("internal", &internal(incident));
-    lines.put("external", &external(incident, elsewhere));
-    let names = said_names(incident);
+    lines.put("external", &external(incident, elsewhere, now));
+    let names = further_names(incident);
     if !names.is_empty() {
         lines.put("named", &names.join(", "));
     }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use sensor_core::{
     address::Direction,
+    enrichment::Sightings,
     incident::{Credential, CredentialMethod, Incident, Party},
     rules,
     time::Timestamp,
@@ -30,8 +31,8 @@ pub(super) fn internal(incident: &Incident) -> String {
     text
 }
 
-/// The external side, with what was seen of it before.
-pub(super) fn external(incident: &Incident, elsewhere: &Elsewhere) -> String {
+/// The external side, with what was seen of it before `now`.
+pub(super) fn external(incident: &Incident, elsewhere: &Elsewhere, now: Timestamp) -> String {
     let mut text = party(&incident.external);
     if let Some(known) = incident.external.enrichment() {
         let system = known.autonomous_system.as_ref().map(ToString::to_string);
@@ -48,31 +49,57 @@ pub(super) fn external(incident: &Incident, elsewhere: &Elsewhere) -> String {
     if let Some(known) = incident.external.enrichment() {
         let seen = known.sightings.as_ref();
         let first = seen.map_or(incident.first, |seen| seen.first).min(elsewhere.first).min(incident.first);
-        let _ = write!(text, "; first seen {}", date(first));
-        let counted = rules::sentence::counted;
-        let by_whom = match (seen, elsewhere.other_hosts as u64) {
-            (Some(seen), _) => {
-                let (days, hosts) = (counted(seen.days, "day"), counted(seen.hosts, "internal host"));
-                format!(", on {days} by {hosts}, as far as {}", seen.level)
-            }
-            (None, 0) => "; no incident of another internal host names it".to_owned(),
-            (None, 1) => "; incidents of 1 other internal host name it".to_owned(),
-            (None, many) => format!("; incidents of {many} other internal hosts name it"),
-        };
-        text.push_str(&by_whom);
+        let _ = write!(text, "; first seen {}", moment(first, incident.first, now));
+        match seen {
+            Some(seen) => text.push_str(&seen_by(incident, seen, elsewhere)),
+            None => text.push_str(&named_by(elsewhere)),
+        }
     }
     text
 }
 
-/// Names of the server, as the client said them: in QUIC, in TLS, and in an NTLM response.
-pub(super) fn said_names(incident: &Incident) -> Vec<String> {
+/// On which days and by whom the external host was seen, as far as the store knows.
+fn seen_by(incident: &Incident, seen: &Sightings, elsewhere: &Elsewhere) -> String {
+    let counted = rules::sentence::counted;
+    let own = u64::from(incident.internal.only_address().is_some());
+    let hosts = seen.hosts.max(elsewhere.other_hosts as u64 + own);
+    let (days, level) = (counted(seen.days, "day"), seen.level);
+    match (hosts, incident.direction) {
+        (0, _) => format!(", on {days}, as far as {level}"),
+        (1, direction) if own == 1 => {
+            let nobody = match direction {
+                Direction::Outbound => "no other internal host has used it",
+                Direction::Inbound => "it was seen with no other internal host",
+            };
+            let earlier =
+                if seen.days > 1 { format!(", on {days}, as far as {level}") } else { String::new() };
+            format!("{earlier}; {nobody}")
+        }
+        _ => format!(", on {days} by {}, as far as {level}", counted(hosts, "internal host")),
+    }
+}
+
+/// Whose incidents name the external host, where that is all that is known.
+fn named_by(elsewhere: &Elsewhere) -> String {
+    match elsewhere.other_hosts {
+        0 => "; no incident of another internal host names it".to_owned(),
+        1 => "; incidents of 1 other internal host name it".to_owned(),
+        many => format!("; incidents of {many} other internal hosts name it"),
+    }
+}
+
+/// Names of the external host in the configuration, and of the server as the client said them: in QUIC, in TLS, and in an NTLM
+/// response.
+pub(super) fn further_names(incident: &Incident) -> Vec<String> {
+    let known = incident.external.enrichment();
+    let configured = known.into_iter().flat_map(|known| &known.configured_names).map(ToString::to_string);
     let quic = incident.quic.iter().filter_map(|hello| hello.server_name.as_ref());
     let quic = quic.map(|name| format!("{name} (server name in QUIC)"));
     let tls = incident.tls_servers.iter().map(|name| format!("{name} (server name in TLS)"));
     let ntlm = |one: &&Credential| one.method != CredentialMethod::Kerberos;
     let targets = incident.credentials.iter().filter(ntlm).filter_map(|one| one.target.as_ref());
     let targets = targets.map(|target| format!("{target} (target of the NTLM response)"));
-    let mut names: Vec<_> = quic.chain(tls).chain(targets).collect();
+    let mut names: Vec<_> = configured.chain(quic).chain(tls).chain(targets).collect();
     names.sort();
     names.dedup();
     names
@@ -91,6 +118,9 @@ fn party(party: &Party) -> String {
         let at_least = if party.at_least { "at least " } else { "" };
         let _ = write!(text, " and {at_least}{more} more");
     }
+    if let Some(net) = party.narrow_network() {
+        let _ = write!(text, ", all in {net}");
+    }
     if let Some(name) = party.best_name() {
         let _ = write!(text, " {name}");
     }
@@ -107,7 +137,9 @@ fn notes(party: &Party) -> Vec<String> {
     let (owner, role) = (asset.and_then(|it| it.owner.as_ref()), asset.and_then(|it| it.role.as_ref()));
     let known = party.enrichment().cloned().unwrap_or_default();
     let best = party.best_name();
-    let other = |name: Option<String>| name.filter(|name| best != Some(name));
+    // NetBIOS has names in capital letters.
+    let is_best = |name: &String| best.is_some_and(|best| best.eq_ignore_ascii_case(name));
+    let other = |name: Option<String>| name.filter(|name| !is_best(name));
     [
         owner.map(|owner| format!("owner {owner}")),
         role.map(|role| format!("role {}", role.name())),
@@ -119,6 +151,21 @@ fn notes(party: &Party) -> Vec<String> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// "today", "today at 08:32" if that was before `known`, or "2026-11-29 10:13".
+fn moment(at: Timestamp, known: Timestamp, now: Timestamp) -> String {
+    let (date, today) = (date(at), date(now));
+    match date.split_once(' ') {
+        Some((day, time)) if today.starts_with(day) => {
+            if at < known {
+                format!("today at {time}")
+            } else {
+                "today".to_owned()
+            }
+        }
+        _ => date,
+    }
 }
 
 /// "2026-11-29 10:13".

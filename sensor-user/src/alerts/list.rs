@@ -66,8 +66,10 @@ pub(super) fn table(
         return "no incidents\n".to_owned();
     }
     let digits = digits(incidents);
-    let rows: Vec<_> =
-        incidents.iter().map(|incident| (incident.severity, judged(incident, verdicts, digits))).collect();
+    let rows: Vec<_> = incidents
+        .iter()
+        .map(|incident| (incident.severity, with_verdict(incident, verdicts, digits)))
+        .collect();
     let layout = Layout::of(rows.iter().map(|(_, cells)| cells), terminal.width);
     let mut text = layout.lines(&COLUMNS.map(str::to_owned), None);
     for (severity, cells) in &rows {
@@ -82,7 +84,7 @@ pub(super) fn line(incident: &Incident) -> Line {
 }
 
 /// The cells of an incident, with its verdict before what happened.
-fn judged(incident: &Incident, verdicts: &BTreeMap<String, Verdict>, digits: usize) -> Line {
+fn with_verdict(incident: &Incident, verdicts: &BTreeMap<String, Verdict>, digits: usize) -> Line {
     let mut cells = cells(incident, digits);
     if let Some(verdict) = verdicts.get(&incident.id.to_string()) {
         cells[WHAT] = format!("[{verdict}] {}", cells[WHAT]);
@@ -204,9 +206,15 @@ const fn style(severity: Severity) -> Style {
     }
 }
 
-/// An address with the host name and the autonomous system, or the number of addresses.
+/// An address with the host name and the autonomous system, or the number of addresses, with their network if that is narrow.
 fn party(party: &Party) -> String {
-    let Some(address) = party.only_address() else { return party.phrase() };
+    let Some(address) = party.only_address() else {
+        let number = party.phrase();
+        return match party.narrow_network() {
+            Some(net) => format!("{net} ({number})"),
+            None => number,
+        };
+    };
     let system =
         party.enrichment().and_then(|known| known.autonomous_system.as_ref()).map(ToString::to_string);
     let parts = [Some(address.to_string()), party.best_name().map(|name| shown(name.as_bytes())), system];

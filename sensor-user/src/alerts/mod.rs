@@ -25,10 +25,10 @@ pub(crate) use self::campaigns::{Campaign, campaigns};
 use self::elsewhere::Elsewhere;
 pub(crate) use self::list::{COLUMNS, Line, cut};
 use crate::{
-    response::{Judgement, Verdict},
+    response::{Verdict, VerdictEntry},
     state, stdout,
     storage::{DocumentKind, DocumentQuery, FLOW_DOCUMENTS, IncidentQuery, IncidentRow, Reader, VerdictRow},
-    verdicts,
+    verdicts, wall_clock,
 };
 
 /// Runs the command.
@@ -74,8 +74,9 @@ fn one(args: &AlertsArgs, reader: &Reader, prefix: &str) -> Result<ExitCode> {
 /// # Errors
 /// If the store, which has the other incidents of its external host, cannot be read.
 pub fn in_full(incident: &Incident, reader: &Reader) -> Result<String> {
-    let judgement = judgement(&incident.id.to_string(), reader)?;
-    Ok(detail::text(incident, &Elsewhere::read(incident, reader)?, judgement.as_ref()))
+    let verdict_entry = verdict_entry(&incident.id.to_string(), reader)?;
+    let elsewhere = Elsewhere::read(incident, reader)?;
+    Ok(detail::text(incident, &elsewhere, verdict_entry.as_ref(), wall_clock::now()))
 }
 
 fn many(args: &AlertsArgs, reader: &Reader) -> Result<ExitCode> {
@@ -114,15 +115,15 @@ fn many(args: &AlertsArgs, reader: &Reader) -> Result<ExitCode> {
 ///
 /// # Errors
 /// If the store cannot be read.
-pub(crate) fn judgement(incident: &str, reader: &Reader) -> Result<Option<Judgement>> {
-    Ok(reader.verdict(incident)?.and_then(|row| state::judgement(&row).ok()))
+pub(crate) fn verdict_entry(incident: &str, reader: &Reader) -> Result<Option<VerdictEntry>> {
+    Ok(reader.verdict(incident)?.and_then(|row| state::verdict_entry(&row).ok()))
 }
 
 /// All verdicts, by the identifiers of their incidents.
 fn verdicts_by_incident(reader: &Reader) -> Result<BTreeMap<String, Verdict>> {
     let read = |row: VerdictRow| {
-        let judgement = state::judgement(&row).ok()?;
-        Some((row.incident, judgement.verdict))
+        let verdict_entry = state::verdict_entry(&row).ok()?;
+        Some((row.incident, verdict_entry.verdict))
     };
     Ok(reader.verdicts()?.into_iter().filter_map(read).collect())
 }

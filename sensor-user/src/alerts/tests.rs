@@ -3,8 +3,10 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use sensor_core::{
+    address::Direction,
     incident::{Incident, IncidentId, fixtures},
     level::Severity,
+    time::Timestamp,
 };
 
 use super::{
@@ -12,10 +14,13 @@ use super::{
     elsewhere::Elsewhere,
     list::{self, Terminal},
 };
-use crate::response::{Judge, Judgement, Peer, Verdict};
+use crate::response::{Author, Peer, Verdict, VerdictEntry};
 
 /// Set to rewrite the golden files instead of comparing them: `SMB_SENSOR_WRITE_GOLDEN=1 cargo test -p sensor-user golden`.
 const WRITE: &str = "SMB_SENSOR_WRITE_GOLDEN";
+
+/// When somebody reads it: on the day of the incidents.
+const NOW: Timestamp = Timestamp::from_unix_nanos(fixtures::START.unix_nanos() + 3_600_000_000_000);
 
 const PLAIN: Terminal = Terminal { colours: false, width: None };
 
@@ -31,6 +36,11 @@ fn assert_golden(name: &str, text: &str) {
 /// No other incident names its external host.
 fn alone(it: &Incident) -> Elsewhere {
     Elsewhere::among(it, &[])
+}
+
+/// One incident, without a verdict.
+fn in_full(it: &Incident) -> String {
+    detail::text(it, &alone(it), None, NOW)
 }
 
 /// The list, without verdicts.
@@ -73,9 +83,34 @@ fn no_terminal_is_too_narrow() {
 
 #[test]
 fn golden_views_of_single_incidents() {
-    for (name, it) in fixtures::all() {
-        assert_golden(&format!("{name}.txt"), &detail::text(&it, &alone(&it), None));
+    for (name, it) in fixtures::all().into_iter().chain([("leak-in-full", fixtures::leak_in_full())]) {
+        assert_golden(&format!("{name}.txt"), &in_full(&it));
     }
+}
+
+#[test]
+fn external_host_is_said_to_be_new_only_on_its_first_day_and_to_be_used_by_nobody_else_only_if_so() {
+    let it = fixtures::leak_in_full();
+    let said = |it: &Incident, elsewhere: &Elsewhere, now| {
+        let text = detail::text(it, elsewhere, None, now);
+        let line = text.lines().find(|line| line.starts_with("  external")).unwrap();
+        line.split_once("TCP 445; ").unwrap().1.to_owned()
+    };
+    let nobody = "no other internal host has used it";
+    assert_eq!(said(&it, &alone(&it), NOW), format!("first seen today; {nobody}"));
+    let tomorrow = fixtures::after(86_400_000);
+    assert_eq!(said(&it, &alone(&it), tomorrow), format!("first seen 2026-11-29 10:13; {nobody}"));
+    let mut seen = it.clone();
+    let sightings = seen.external.enrichment.sightings.as_mut().unwrap();
+    (sightings.first, sightings.days) = (fixtures::after(-3_600_000), 2);
+    let earlier = format!("first seen today at 09:13, on 2 days, as far as share; {nobody}");
+    assert_eq!(said(&seen, &alone(&seen), NOW), earlier);
+    let other = Elsewhere { other_hosts: 1, ..alone(&it) };
+    let by_two = "first seen today, on 1 day by 2 internal hosts, as far as share";
+    assert_eq!(said(&it, &other, NOW), by_two);
+    let inbound = Incident { direction: Direction::Inbound, ..it };
+    let text = in_full(&inbound);
+    assert!(text.contains("; first seen today; it was seen with no other internal host\n"), "{text}");
 }
 
 #[test]
@@ -91,12 +126,23 @@ fn only_a_terminal_gets_colours_and_the_worst_stands_out() {
 #[test]
 fn escapes_text_from_the_wire() {
     let hostile = fixtures::hostile_names();
-    for text in
-        [detail::text(&hostile, &alone(&hostile), None), table(std::slice::from_ref(&hostile), &PLAIN)]
-    {
+    for text in [in_full(&hostile), table(std::slice::from_ref(&hostile), &PLAIN)] {
         let misleads = |character: char| character != '\n' && sensor_dissect::escape::misleads(character);
         assert!(!text.chars().any(misleads), "{text:?}");
     }
+}
+
+#[test]
+fn segments_that_contradict_each_other_are_in_the_headline_and_beside_what_was_read() {
+    let leak = Incident { conflicting: true, ..fixtures::leak_accepted() };
+    let text = in_full(&leak);
+    let headline = text.lines().next().unwrap();
+    assert!(
+        headline.contains("contradict each other, which may be an attempt to mislead the sensor"),
+        "{text}"
+    );
+    let complete = text.lines().find(|line| line.starts_with("  complete")).unwrap();
+    assert!(complete.ends_with("; no record lost; segments contradict each other"), "{text}");
 }
 
 #[test]
@@ -107,13 +153,13 @@ fn verdict_is_before_what_happened_and_in_full_with_its_note() {
     let text = list::table(&[leak.clone(), other], &verdicts, &PLAIN);
     assert_eq!(text.matches("[benign] NTLMv2 credential").count(), 1, "{text}");
     assert_eq!(text.matches("[benign]").count(), 1, "{text}");
-    let judgement = Judgement {
+    let verdict_entry = VerdictEntry {
         verdict: Verdict::Benign,
         note: Some("nightly\u{202e} copy".into()),
-        by: Judge::Peer(Peer::User { uid: 1000, name: Some("ann".into()) }),
+        by: Author::Peer(Peer::User { uid: 1000, name: Some("ann".into()) }),
         at: fixtures::after(90_000),
     };
-    let text = detail::text(&leak, &alone(&leak), Some(&judgement));
+    let text = detail::text(&leak, &alone(&leak), Some(&verdict_entry), NOW);
     let line = text.lines().find(|line| line.starts_with("  verdict")).unwrap();
     assert!(
         line.ends_with(r": nightly\u{202e} copy") && line.contains("benign, by ann (uid 1000), 20"),

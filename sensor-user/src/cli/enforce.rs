@@ -9,7 +9,7 @@ use crate::{arguments::directory, config::DEFAULT_STATE_DIR, control::Request};
 /// Flags of `enforce`.
 #[derive(Debug, Args)]
 pub struct EnforceArgs {
-    /// What to do
+    /// Action
     #[arg(value_enum)]
     pub what: EnforceArg,
     /// With `on`: seconds after which it ends by itself; 0 means never. Default: the value the agent was started with, or 86400
@@ -23,7 +23,7 @@ pub struct EnforceArgs {
 /// `enforce WHAT`
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum EnforceArg {
-    /// Show whether it is on, and what it dropped or would have dropped
+    /// Show whether it is on, and how many SYNs it dropped or would have dropped
     Status,
     /// Turn it on
     On,

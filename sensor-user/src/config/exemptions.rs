@@ -15,12 +15,18 @@ use super::{
     reader::Reader,
     value::port,
 };
-use sensor_core::exempt::{Added, End, Exemption, Spoken};
+use sensor_core::{
+    enrichment::ConfiguredName,
+    exempt::{Added, End, Exemption, Spoken},
+};
 
 use crate::{
-    names::{ResolvedNames, is_name},
+    names::{NamedAddresses, ResolvedNames, is_name, normal},
     parse::{expiry, network},
 };
+
+/// Names that are kept of an address.
+const MAX_NAMES: usize = 4;
 
 /// Reads the entries of a file that has nothing else, each with its author.
 ///
@@ -135,6 +141,35 @@ pub(super) fn resolve(exemptions: &mut [Exemption], lists: &Lists, resolved: &Re
         let resolved = names.iter().flat_map(|name| resolved.networks(name).unwrap_or_default());
         *end = End::new(end.written.clone(), &written.chain(resolved).collect());
     }
+}
+
+/// The addresses that are known of DNS names in exemptions and in the lists that they name, each with its names and where these are
+/// written.
+pub(super) fn named(exemptions: &[Exemption], lists: &Lists, resolved: &ResolvedNames) -> NamedAddresses {
+    let mut origins: BTreeMap<String, String> = BTreeMap::new();
+    for one in exemptions {
+        let ends = [&one.source, &one.destination].into_iter().flatten();
+        for word in ends.flat_map(|end| &end.written) {
+            let origin = if lists.contains_key(word) {
+                format!("list {word}")
+            } else {
+                format!("exemption {}", one.id)
+            };
+            for name in names_of(word, lists) {
+                origins.entry(normal(name)).or_insert_with(|| origin.clone());
+            }
+        }
+    }
+    let mut named = NamedAddresses::new();
+    for (name, origin) in origins {
+        for net in resolved.networks(&name).unwrap_or_default() {
+            let names = named.entry(net.addr()).or_default();
+            if names.len() < MAX_NAMES {
+                names.push(ConfiguredName { name: name.clone(), origin: origin.clone() });
+            }
+        }
+    }
+    named
 }
 
 /// The networks of an end: a network, an address, or the networks of a list of `section`. A DNS name has none of its own.
@@ -254,6 +289,30 @@ mod tests {
             "{:?}",
             alone[0].prefixes(0)
         );
+    }
+
+    #[test]
+    fn addresses_have_the_names_that_stand_for_them_and_where_these_are_written() {
+        let text = "[lists]\nprovider = [\"Files.example.\", \"192.0.2.0/24\"]\nunused = [\"other.example\"]\n\
+                    [[exempt]]\nid = \"a\"\nsource = \"10.0.0.1\"\ndestination = [\"provider\", \"9.9.9.9\"]\nreason = \"x\"\n\
+                    [[exempt]]\nid = \"b\"\ndestination = [\"backup.example\", \"files.example\"]\nreason = \"x\"\n";
+        let config = file::parse(text, Path::new("."), BadThreatList::Refused).unwrap();
+        let mut resolved = ResolvedNames::default();
+        let [one, other]: [std::net::IpAddr; 2] = ["8.8.4.4", "8.8.4.5"].map(|text| text.parse().unwrap());
+        for (name, answer) in [
+            ("files.example", vec![one]),
+            ("backup.example", vec![one, other]),
+            ("other.example", vec![other]),
+        ] {
+            resolved.learn(name, &answer, std::time::Duration::ZERO, sensor_core::time::Timestamp::default());
+        }
+        let named = named(&config.exemptions, &config.lists, &resolved);
+        let names = |address: &std::net::IpAddr| {
+            named[address].iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        };
+        let backup = "backup.example (DNS name in exemption b)";
+        assert_eq!(names(&one), format!("{backup}, files.example (DNS name in list provider)"));
+        assert_eq!((names(&other).as_str(), named.len()), (backup, 2), "no exemption names the other list");
     }
 
     #[test]

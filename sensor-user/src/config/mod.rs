@@ -57,7 +57,7 @@ pub use self::{
 use crate::{
     hosts::HostSources,
     kernel::attach::{IngressChoice, TcChoice},
-    names::ResolvedNames,
+    names::{NamedAddresses, ResolvedNames},
     sinks::{OutputOptions, Take},
     storage::Bounds,
     threat::{ThreatList, ThreatLists},
@@ -92,6 +92,8 @@ pub struct Config {
     pub lists: Lists,
     /// Known safe traffic.
     pub exemptions: Vec<Exemption>,
+    /// Addresses of the DNS names in it.
+    pub named_addresses: Arc<NamedAddresses>,
     /// Files of prefixes that somebody warns about.
     pub threat_lists: Vec<ThreatList>,
     /// The entries of those files.
@@ -190,6 +192,7 @@ impl Default for Config {
             internal: vec![],
             lists: Lists::new(),
             exemptions: vec![],
+            named_addresses: Arc::default(),
             threat_lists: vec![],
             threats: Arc::default(),
             unread_threat_lists: vec![],
@@ -257,6 +260,7 @@ impl Config {
         if !self.names().is_empty() {
             let resolved = ResolvedNames::read(&self.state_dir).unwrap_or_default();
             exemptions::resolve(&mut self.exemptions, &self.lists, &resolved);
+            self.named_addresses = Arc::new(exemptions::named(&self.exemptions, &self.lists, &resolved));
         }
     }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{
     Sensor,
+    brief::{Brief, Briefed},
     fields::{Category, DataStream, Ecs, Event, EventKind, EventType, Observer, Outcome, User},
     response::SEVERITY,
 };
@@ -30,6 +31,16 @@ pub(super) struct ExecDocument {
     user: User,
     observer: Observer,
     smb_sensor: SmbSensor,
+}
+
+impl Briefed for ExecDocument {
+    fn brief(&self) -> Brief {
+        Brief {
+            incident: Some(self.smb_sensor.exec.incident.clone()),
+            message: Some(self.message.clone()),
+            ..Brief::of(&self.event, &self.observer)
+        }
+    }
 }
 
 /// ECS `process`: the program.

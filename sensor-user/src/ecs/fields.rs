@@ -1,7 +1,7 @@
 //! The fields of the Elastic Common Schema that documents use.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{ECS_VERSION, Sensor};
 use crate::storage::DocumentKind;
@@ -71,12 +71,27 @@ pub(super) enum EventType {
 }
 
 /// ECS `event.outcome`: the observed result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Outcome {
+pub enum Outcome {
+    /// It succeeded.
     Success,
+    /// It failed.
     Failure,
+    /// Nothing shows either.
     Unknown,
+}
+
+impl Outcome {
+    /// Its name in ECS.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// ECS `event`.

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{
     Sensor,
+    brief::{Brief, Briefed},
     endpoint::{self, ProcessDetails},
     fields::{
         Category, Container, DataStream, Ecs, Endpoint, Event, EventKind, EventType, Host, Network, Observer,
@@ -45,6 +46,15 @@ pub(super) struct FlowDocument {
     container: Option<Container>,
     tls: Option<Tls>,
     smb_sensor: SmbSensor,
+}
+
+impl Briefed for FlowDocument {
+    fn brief(&self) -> Brief {
+        Brief {
+            incident: self.smb_sensor.incident.as_ref().map(|link| link.id.clone()),
+            ..Brief::of(&self.event, &self.observer).between(&self.source, &self.destination, &self.network)
+        }
+    }
 }
 
 /// `flow` of Packetbeat.

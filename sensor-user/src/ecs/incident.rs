@@ -16,7 +16,9 @@ use serde::Serialize;
 
 use self::{fields::SmbSensor, own::own};
 use super::{
-    Sensor, endpoint,
+    Sensor,
+    brief::{Brief, Briefed},
+    endpoint,
     fields::{
         AutonomousSystem, Category, Container, DataStream, Ecs, Endpoint, Event, EventKind, EventType, Geo,
         Host, Network, Observer, Organization, Outcome, Process, Related, Rule, Threat, User, Vlan,
@@ -50,6 +52,20 @@ pub(super) struct IncidentDocument {
     container: Option<Container>,
     tls: Option<Tls>,
     smb_sensor: SmbSensor,
+}
+
+impl Briefed for IncidentDocument {
+    fn brief(&self) -> Brief {
+        Brief {
+            incident: Some(self.smb_sensor.incident.id.clone()),
+            message: Some(self.message.clone()),
+            ..Brief::of(&self.event, &self.observer).of_rule(&self.rule).between(
+                &self.source,
+                &self.destination,
+                &self.network,
+            )
+        }
+    }
 }
 
 /// Builds the document.
@@ -221,6 +237,8 @@ fn related(incident: &Incident) -> Related {
         party.addresses.iter().for_each(|ip| Related::add(&mut related.ip, &ip.to_string()));
         let names = [party.best_name(), party.name.as_deref()];
         names.iter().flatten().for_each(|name| Related::add(&mut related.hosts, name));
+        let configured = party.enrichment().into_iter().flat_map(|known| &known.configured_names);
+        configured.for_each(|one| Related::add(&mut related.hosts, &one.name));
     }
     for one in &incident.credentials {
         one.user.iter().for_each(|user| Related::add(&mut related.user, user));

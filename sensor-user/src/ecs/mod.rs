@@ -1,9 +1,10 @@
 //! Documents: events of the core in the Elastic Common Schema.
 //!
-//! Takes typed events, gives [`Document`]s, each one line of JSON. Only outputs whose destination wants another format read fields of one. Outside
-//! `smb_sensor.*` they only have fields of ECS, with allowed values (except `type` and `flow.*` of flows, which
-//! are Packetbeat's). The JSON schemas under `schema/` are generated from the structs here.
+//! Takes typed events, gives [`Document`]s, each one line of JSON. Outside `smb_sensor.*` they only have fields of ECS, with allowed
+//! values (except `type` and `flow.*` of flows, which are Packetbeat's). An output whose destination wants another format takes
+//! its fields from the [`Brief`] beside the document. The JSON schemas under `schema/` are generated from the structs here.
 
+mod brief;
 mod campaign;
 mod endpoint;
 mod exec;
@@ -22,6 +23,10 @@ mod tests;
 mod verdict;
 mod webdav;
 
+use crate::{
+    response::{Entry, Verdict, VerdictEntry, exec::ExecRun},
+    storage::DocumentKind,
+};
 use schemars::{JsonSchema, Schema};
 use sensor_core::{
     event::FlowSummary,
@@ -29,14 +34,13 @@ use sensor_core::{
     service::Service,
     time::Timestamp,
 };
-use serde::Serialize;
 
-use crate::{
-    response::{Entry, Judgement, Verdict, exec::ExecRun},
-    storage::DocumentKind,
+use self::brief::Briefed;
+pub use self::{
+    brief::{Brief, End},
+    fields::Outcome,
+    sensor::Sensor,
 };
-
-pub use self::sensor::Sensor;
 
 /// Version of the Elastic Common Schema.
 pub const ECS_VERSION: &str = "9.3.0";
@@ -46,12 +50,19 @@ pub const ECS_VERSION: &str = "9.3.0";
 pub struct Document {
     id: String,
     line: String,
+    brief: Brief,
 }
 
 impl Document {
-    fn of(id: String, body: &impl Serialize) -> Self {
+    fn of(id: String, body: &impl Briefed) -> Self {
         // Plain data with text keys: this does not fail.
-        Self { id, line: serde_json::to_string(body).unwrap_or_default() }
+        Self { id, line: serde_json::to_string(body).unwrap_or_default(), brief: body.brief() }
+    }
+
+    /// What outputs with a format of their own say of it.
+    #[must_use]
+    pub const fn brief(&self) -> &Brief {
+        &self.brief
     }
 
     /// Its identifier, unique among all documents: two documents with the same identifier are the same.
@@ -108,12 +119,12 @@ pub fn exec_run(at: Timestamp, run: &ExecRun, sensor: &Sensor) -> Document {
 #[must_use]
 pub fn verdict(
     incident: &Incident,
-    judgement: &Judgement,
+    verdict_entry: &VerdictEntry,
     before: Option<Verdict>,
     sensor: &Sensor,
 ) -> Document {
-    let body = verdict::document(incident, judgement, before, sensor);
-    Document::of(verdict::id(incident, judgement), &body)
+    let body = verdict::document(incident, verdict_entry, before, sensor);
+    Document::of(verdict::id(incident, verdict_entry), &body)
 }
 
 /// `event.severity` of responses.
@@ -155,7 +166,7 @@ pub fn schemas() -> [(&'static str, Schema); 7] {
         ),
         ("response.schema.json", schema::<response::ResponseDocument>("Something that was done")),
         ("exec.schema.json", schema::<exec::ExecDocument>("A program that was run for an incident")),
-        ("verdict.schema.json", schema::<verdict::VerdictDocument>("What somebody says of an incident")),
+        ("verdict.schema.json", schema::<verdict::VerdictDocument>("A verdict on an incident")),
         ("flow.schema.json", schema::<flow::FlowDocument>("A connection that is over")),
     ]
 }

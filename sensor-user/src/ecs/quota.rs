@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{
     Sensor,
+    brief::{Brief, Briefed},
     fields::{Category, DataStream, Ecs, Event, EventKind, EventType, Observer, Outcome, Related, Rule},
 };
 use crate::{rfc3339::rfc3339, storage::DocumentKind};
@@ -24,6 +25,15 @@ pub(super) struct QuotaDocument {
     observer: Observer,
     related: Related,
     smb_sensor: SmbSensor,
+}
+
+impl Briefed for QuotaDocument {
+    fn brief(&self) -> Brief {
+        Brief {
+            message: Some(self.message.clone()),
+            ..Brief::of(&self.event, &self.observer).of_rule(&self.rule)
+        }
+    }
 }
 
 /// Fields that are not in ECS.

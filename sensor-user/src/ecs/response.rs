@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{
     Sensor,
+    brief::{Brief, Briefed},
     fields::{Category, DataStream, Ecs, Event, EventKind, EventType, Observer, Outcome, Related, User},
 };
 use crate::{
@@ -31,6 +32,16 @@ pub(super) struct ResponseDocument {
     observer: Observer,
     related: Related,
     smb_sensor: SmbSensor,
+}
+
+impl Briefed for ResponseDocument {
+    fn brief(&self) -> Brief {
+        Brief {
+            incident: self.smb_sensor.response.incident.clone(),
+            message: Some(self.message.clone()),
+            ..Brief::of(&self.event, &self.observer)
+        }
+    }
 }
 
 /// Fields that are not in ECS.

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::response::{
-    EntryAction, Judge, Peer,
+    Author, EntryAction, Peer,
     exec::{ExecResult, ExecRun},
 };
 use std::time::Duration;
@@ -90,9 +90,9 @@ fn runs() -> [ExecRun; 4] {
 }
 
 /// A verdict by command, and another one on the status page.
-fn judgements() -> [(Judgement, Option<Verdict>); 2] {
-    let ann = Judge::Peer(Peer::User { uid: 1000, name: Some("ann".into()) });
-    let given = |verdict, note: Option<&str>, by| Judgement {
+fn verdict_entries() -> [(VerdictEntry, Option<Verdict>); 2] {
+    let ann = Author::Peer(Peer::User { uid: 1000, name: Some("ann".into()) });
+    let given = |verdict, note: Option<&str>, by| VerdictEntry {
         verdict,
         note: note.map(str::to_owned),
         by,
@@ -101,7 +101,7 @@ fn judgements() -> [(Judgement, Option<Verdict>); 2] {
     [
         (given(Verdict::Confirmed, None, ann), None),
         (
-            given(Verdict::Benign, Some("nightly copy to the provider"), Judge::OnPage("Ada".into())),
+            given(Verdict::Benign, Some("nightly copy to the provider"), Author::OnPage("Ada".into())),
             Some(Verdict::Confirmed),
         ),
     ]
@@ -135,9 +135,9 @@ fn documents() -> Vec<(String, &'static str, Value)> {
         let document = exec_run(fixtures::after(60_000), &run, &sensor());
         documents.push((format!("exec {}", run.result), "exec.schema.json", value(document)));
     }
-    for (judgement, before) in judgements() {
-        let document = verdict(&fixtures::leak_accepted(), &judgement, before, &sensor());
-        let name = format!("verdict {}", judgement.verdict);
+    for (verdict_entry, before) in verdict_entries() {
+        let document = verdict(&fixtures::leak_accepted(), &verdict_entry, before, &sensor());
+        let name = format!("verdict {}", verdict_entry.verdict);
         documents.push((name, "verdict.schema.json", value(document)));
     }
     for (name, summary) in flows::all() {

@@ -6,12 +6,13 @@ use serde::Serialize;
 
 use super::{
     Sensor,
+    brief::{Brief, Briefed},
     fields::{
         Category, DataStream, Ecs, Event, EventKind, EventType, Observer, Outcome, Related, Rule, User,
     },
 };
 use crate::{
-    response::{Judge, Judgement, Peer, Verdict},
+    response::{Author, Peer, Verdict, VerdictEntry},
     rfc3339::rfc3339,
     storage::DocumentKind,
 };
@@ -34,6 +35,16 @@ pub(super) struct VerdictDocument {
     observer: Observer,
     related: Related,
     smb_sensor: SmbSensor,
+}
+
+impl Briefed for VerdictDocument {
+    fn brief(&self) -> Brief {
+        Brief {
+            incident: Some(self.smb_sensor.incident.id.clone()),
+            message: Some(self.message.clone()),
+            ..Brief::of(&self.event, &self.observer).of_rule(&self.rule)
+        }
+    }
 }
 
 /// Fields that are not in ECS.
@@ -68,26 +79,26 @@ struct VerdictFields {
 }
 
 /// Its identifier.
-pub(super) fn id(incident: &Incident, judgement: &Judgement) -> String {
-    format!("{}-verdict-{}", incident.id, judgement.at.unix_nanos())
+pub(super) fn id(incident: &Incident, verdict_entry: &VerdictEntry) -> String {
+    format!("{}-verdict-{}", incident.id, verdict_entry.at.unix_nanos())
 }
 
 /// Builds the document.
 pub(super) fn document(
     incident: &Incident,
-    judgement: &Judgement,
+    verdict_entry: &VerdictEntry,
     before: Option<Verdict>,
     sensor: &Sensor,
 ) -> VerdictDocument {
     let mut related = Related::default();
     let addresses = incident.internal.addresses.iter().chain(&incident.external.addresses);
     addresses.for_each(|ip| Related::add(&mut related.ip, &ip.to_string()));
-    let at = rfc3339(judgement.at);
+    let at = rfc3339(verdict_entry.at);
     VerdictDocument {
         timestamp: at.clone(),
         ecs: Ecs::new(),
         data_stream: DataStream::of(DocumentKind::Incident),
-        message: message(incident, judgement),
+        message: message(incident, verdict_entry),
         event: Event {
             kind: EventKind::Event,
             category: vec![Category::Network, Category::IntrusionDetection],
@@ -96,7 +107,7 @@ pub(super) fn document(
             outcome: Outcome::Success,
             module: "smb_sensor",
             dataset: DocumentKind::Incident.dataset(),
-            id: Some(id(incident, judgement)),
+            id: Some(id(incident, verdict_entry)),
             sequence: None,
             // Whoever was told of the incident is told of the verdict.
             severity: Some(incident.severity.number()),
@@ -108,35 +119,35 @@ pub(super) fn document(
             ingested: Some(at),
         },
         rule: Rule::named(&incident.rule),
-        user: user(&judgement.by),
+        user: user(&verdict_entry.by),
         observer: Observer::of(sensor, None),
         related,
         smb_sensor: SmbSensor {
             incident: IncidentFields { id: incident.id.to_string(), severity: incident.severity.name() },
             verdict: VerdictFields {
-                value: judgement.verdict.name(),
-                note: judgement.note.clone(),
+                value: verdict_entry.verdict.name(),
+                note: verdict_entry.note.clone(),
                 replaces: before.map(Verdict::name),
-                on_page: matches!(judgement.by, Judge::OnPage(_)),
+                on_page: matches!(verdict_entry.by, Author::OnPage(_)),
             },
         },
     }
 }
 
-fn user(judge: &Judge) -> Option<User> {
-    match judge {
-        Judge::Peer(Peer::User { uid, name }) => {
+fn user(author: &Author) -> Option<User> {
+    match author {
+        Author::Peer(Peer::User { uid, name }) => {
             Some(User { id: Some(uid.to_string()), name: name.clone(), domain: None })
         }
-        Judge::OnPage(name) | Judge::Peer(Peer::Page { name }) => {
+        Author::OnPage(name) | Author::Peer(Peer::Page { name }) => {
             Some(User { id: None, name: Some(name.clone()), domain: None })
         }
-        Judge::Peer(Peer::Agent) => None,
+        Author::Peer(Peer::Agent) => None,
     }
 }
 
-fn message(incident: &Incident, judgement: &Judgement) -> String {
-    let Judgement { verdict, note, by, .. } = judgement;
+fn message(incident: &Incident, verdict_entry: &VerdictEntry) -> String {
+    let VerdictEntry { verdict, note, by, .. } = verdict_entry;
     let note = note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
     format!("Verdict on incident {}: {verdict}, by {by}{note}", incident.id)
 }

@@ -133,6 +133,7 @@ impl<O: Output> Output for Enriching<O> {
     }
 
     fn change(&mut self, config: &Config) -> Vec<String> {
+        self.lookups.set_names(&config.named_addresses);
         self.output.change(config)
     }
 

@@ -4,8 +4,10 @@ use std::{
     collections::VecDeque,
     io,
     net::IpAddr,
-    path::PathBuf,
-    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    },
     time::{Duration, Instant},
 };
 
@@ -18,7 +20,9 @@ use sensor_core::{
 use tokio::sync::mpsc;
 
 use crate::{
-    hosts::{HostSources, Sighting, Sources},
+    config::Config,
+    hosts::{ConfiguredNames, Sighting, Sources},
+    names::NamedAddresses,
     runtime::{Supervisor, fault},
 };
 
@@ -56,19 +60,27 @@ impl Lookup {
 
 /// Asks the thread. It ends when this is dropped.
 #[derive(Debug)]
-pub struct LookupSender(SyncSender<Lookup>);
+pub struct LookupSender {
+    questions: SyncSender<Lookup>,
+    names: ConfiguredNames,
+}
 
 impl LookupSender {
     /// Asks. Never waits. Tells whether there was room for the question.
     pub(super) fn ask(&self, question: Lookup) -> bool {
-        self.0.try_send(question).is_ok()
+        self.questions.try_send(question).is_ok()
+    }
+
+    /// External hosts have these names from now on.
+    pub(super) fn set_names(&self, names: &Arc<NamedAddresses>) {
+        self.names.set(names);
     }
 
     /// One without a thread, and the questions that it asks.
     #[cfg(test)]
     pub(super) fn alone(room: usize) -> (Self, Receiver<Lookup>) {
         let (sender, questions) = sync_channel(room);
-        (Self(sender), questions)
+        (Self { questions: sender, names: ConfiguredNames::default() }, questions)
     }
 }
 
@@ -77,19 +89,21 @@ impl LookupSender {
 /// # Errors
 /// When there is no thread to be had.
 pub fn start(
-    (sources, name_servers): (&HostSources, &[IpAddr]),
-    state_dir: PathBuf,
+    config: &Config,
     supervisor: &Supervisor,
 ) -> io::Result<(LookupSender, mpsc::Receiver<Enriched>)> {
     let (sender, questions) = sync_channel(MAX_WAITING);
     let (answers, enriched) = mpsc::channel(MAX_WAITING);
-    let sources = Sources::start(sources, name_servers, state_dir, supervisor)?;
+    let names = ConfiguredNames::default();
+    names.set(&config.named_addresses);
+    let (servers, state_dir) = (&config.dns_servers, config.state_dir.clone());
+    let sources = Sources::start(&config.hosts, servers, names.clone(), state_dir, supervisor)?;
     let worker = Worker { sources, answers, recent: VecDeque::new() };
     supervisor.spawn("enrich", move || {
         worker.run(&questions);
         Ok::<_, std::convert::Infallible>(())
     })?;
-    Ok((LookupSender(sender), enriched))
+    Ok((LookupSender { questions: sender, names }, enriched))
 }
 
 /// Answers what is asked, until nobody asks any more.
@@ -163,16 +177,29 @@ impl Worker {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, thread};
+    use std::{fs, path::Path, thread};
+
+    use sensor_core::enrichment::ConfiguredName;
 
     use super::*;
-    use crate::hosts::{LeaseFile, LeaseFormat};
+    use crate::hosts::{HostSources, LeaseFile, LeaseFormat};
 
     const SEEN: (Timestamp, Timestamp, EvidenceLevel) =
         (Timestamp::MIN, Timestamp::MIN, EvidenceLevel::Attempt);
 
     fn name(answer: Enriched) -> Option<String> {
         answer.internal.lease_name
+    }
+
+    /// A worker with files in this folder and names of the configuration.
+    fn worker(
+        options: &HostSources,
+        names: ConfiguredNames,
+        folder: &Path,
+        answers: mpsc::Sender<Enriched>,
+    ) -> Worker {
+        let sources = Sources::without_reverse_dns(options, names, folder.to_owned());
+        Worker { sources, answers, recent: VecDeque::new() }
     }
 
     #[test]
@@ -185,11 +212,7 @@ mod tests {
             ..HostSources::default()
         };
         let (answers, mut enriched) = mpsc::channel(MAX_WAITING);
-        let worker = Worker {
-            sources: Sources::without_names(&sources, folder.path().to_owned()),
-            answers,
-            recent: VecDeque::new(),
-        };
+        let worker = worker(&sources, ConfiguredNames::default(), folder.path(), answers);
         let (lookups, questions) = LookupSender::alone(8);
         let thread = thread::spawn(move || worker.run(&questions));
         let internal = Some("10.0.0.2".parse().unwrap());
@@ -202,15 +225,31 @@ mod tests {
     }
 
     #[test]
+    fn external_host_has_the_names_of_the_configuration_also_if_they_come_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = HostSources { neighbours: false, ..HostSources::default() };
+        let (answers, mut enriched) = mpsc::channel(MAX_WAITING);
+        let (lookups, questions) = LookupSender::alone(8);
+        let worker = worker(&options, lookups.names.clone(), folder.path(), answers);
+        let thread = thread::spawn(move || worker.run(&questions));
+        let address: IpAddr = "8.8.4.4".parse().unwrap();
+        let question =
+            Lookup { incident: IncidentId(7), internal: None, external: Some(address), seen: SEEN };
+        assert!(lookups.ask(question));
+        assert!(enriched.blocking_recv().unwrap().external.configured_names.is_empty());
+        let name = ConfiguredName { name: "files.example".into(), origin: "list provider".into() };
+        lookups.set_names(&Arc::new(NamedAddresses::from([(address, vec![name.clone()])])));
+        assert_eq!(enriched.blocking_recv().unwrap().external.configured_names, [name]);
+        drop(lookups);
+        thread.join().unwrap();
+    }
+
+    #[test]
     fn remembers_the_latest_questions_once_each() {
         let folder = tempfile::tempdir().unwrap();
         let (answers, _enriched) = mpsc::channel(1);
         let sources = HostSources { neighbours: false, ..HostSources::default() };
-        let mut worker = Worker {
-            sources: Sources::without_names(&sources, folder.path().to_owned()),
-            answers,
-            recent: VecDeque::new(),
-        };
+        let mut worker = worker(&sources, ConfiguredNames::default(), folder.path(), answers);
         let question =
             |number: u64| Lookup { incident: IncidentId(number), internal: None, external: None, seen: SEEN };
         for number in (0..2 * MAX_RECENT as u64).chain([7, 7]) {

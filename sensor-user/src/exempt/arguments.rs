@@ -29,7 +29,7 @@ pub struct ExemptArgs {
 pub enum ExemptCommand {
     /// Exempt traffic from now on; a running agent applies it at once. Incidents that are already open stay open
     Add(AddArgs),
-    /// List all exemptions, what they have covered, and which have expired or never matched
+    /// List all exemptions with their hits, and those that have expired or never matched
     List,
     /// Remove an exemption that was added by command; a running agent applies it at once
     Remove {
@@ -56,14 +56,14 @@ pub struct AddArgs {
     /// if the process is not known
     #[arg(long, value_name = "NAME|PATH", value_parser = process)]
     pub process: Option<String>,
-    /// Why it is safe
+    /// Reason why the traffic is safe
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub reason: String,
     /// When it ends: a date (the end of that day in UTC), a time (RFC 3339), or 90m, 12h, 30d from now. Default: it does not
     /// end
     #[arg(long, value_name = "WHEN")]
     pub expires: Option<String>,
-    /// Identifier of the exemption. Default: one derived from what it covers
+    /// Identifier of the exemption. Default: one derived from its conditions
     #[arg(long, value_name = "NAME", value_parser = identifier)]
     pub id: Option<String>,
 }

@@ -9,12 +9,12 @@ use crate::{alerts::when, arguments::directory, config::DEFAULT_STATE_DIR};
 
 /// Text below the flags.
 pub const EXAMPLES: &str = "EXAMPLES\n  \
-    Which hosts answer the Internet:\n    \
+    Hosts that answer the Internet:\n    \
     smb-sensor exposure\n  \
     The same for a spreadsheet, of the last week:\n    \
     smb-sensor exposure --csv --since 7d\n\n\
-    The list is read from the database in the state directory, whether or not an agent runs. It has what the sensor saw: a host that \
-    nobody on the Internet tried is not in it.";
+    The list is read from the database in the state directory, whether or not an agent runs. A host that nobody on the \
+    Internet tried is not in it.";
 
 /// Flags of `exposure`.
 #[derive(Debug, Args)]

@@ -199,6 +199,31 @@ mod tests {
     }
 
     #[test]
+    fn ports_of_datagrams_are_listed_as_udp() {
+        let mut asked = fixtures::netbios_listed();
+        let udp =
+            |number| AnsweringPort { transport: UDP, ..port("fd00:1::2", number, EvidenceLevel::Connected) };
+        asked.answering = vec![udp(137), udp(138)];
+        assert_eq!(exposed(&[asked])[0].ports.iter().collect::<Vec<_>>(), ["137/udp", "138/udp"]);
+    }
+
+    #[test]
+    fn host_is_exposed_from_its_first_answer_to_its_last() {
+        let (mut early, mut late) = (fixtures::exposure(), fixtures::exposure());
+        early.answering = vec![port("10.0.1.2", 445, EvidenceLevel::Answered)];
+        let day_later = fixtures::after(86_400_000);
+        let last = AnsweringPort {
+            first: day_later,
+            last: day_later,
+            ..port("10.0.1.2", 139, EvidenceLevel::Answered)
+        };
+        late.answering = vec![last];
+        let found = exposed(&[late, early]);
+        assert_eq!((found.len(), found[0].since.as_str()), (1, "2026-11-29T10:13:55.102Z"));
+        assert_eq!(found[0].last, "2026-11-30T10:13:55.102Z");
+    }
+
+    #[test]
     fn of_a_sweep_only_the_hosts_that_answered_are_exposed() {
         let mut sweep = fixtures::sweep();
         sweep.direction = Direction::Inbound;

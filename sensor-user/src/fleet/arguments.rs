@@ -12,7 +12,7 @@ pub(super) const DEFAULT_SINCE: Duration = Duration::from_secs(86_400);
 
 /// Text below the flags.
 pub const EXAMPLES: &str = "EXAMPLES\n  \
-    Which sensors are alive, and what happened since yesterday:\n    \
+    Sensors and their health, and the incidents since yesterday:\n    \
     smb-sensor fleet --config smb-sensor.toml\n  \
     The same of the last week, for another program:\n    \
     smb-sensor fleet --config smb-sensor.toml --since 7d --json | jq .campaigns\n  \
@@ -77,7 +77,7 @@ pub enum SharedCommand {
         #[command(flatten)]
         entry: AddArgs,
     },
-    /// List shared exemptions, with who added them and why
+    /// List shared exemptions, with their authors and reasons
     List {
         /// The server
         #[command(flatten)]

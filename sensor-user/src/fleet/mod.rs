@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Most incidents that the command remembers.
-const MOST_INCIDENTS: usize = 200_000;
+const MAX_INCIDENTS: usize = 200_000;
 
 /// Runs the command.
 ///
@@ -62,7 +62,7 @@ pub fn run(args: &FleetArgs) -> Result<ExitCode> {
 
 /// Reads the health of all sensors, and their incidents since a time.
 fn read(options: &NatsOptions, since: Timestamp, now: Timestamp) -> Result<Report> {
-    let mut reader = StreamReader::new(usize::MAX, MOST_INCIDENTS);
+    let mut reader = StreamReader::new(usize::MAX, MAX_INCIDENTS);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(reader.read(options, since, None))?;
     Ok(Report::of(&reader.reports, &reader.happened, since, now))

@@ -32,8 +32,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 const FIRST: Duration = Duration::from_secs(3);
 
 /// Most sensors and incidents that are remembered.
-const MOST_SENSORS: usize = 5_000;
-const MOST_INCIDENTS: usize = 50_000;
+const MAX_SENSORS: usize = 5_000;
+const MAX_INCIDENTS: usize = 50_000;
 
 /// The fleets to whose streams outputs publish.
 #[derive(Clone, Debug, Default)]
@@ -101,7 +101,7 @@ impl Fleet {
         Self {
             name,
             options,
-            reader: Mutex::new(StreamReader::new(MOST_SENSORS, MOST_INCIDENTS)),
+            reader: Mutex::new(StreamReader::new(MAX_SENSORS, MAX_INCIDENTS)),
             is_read: AtomicBool::new(false),
             view: watch::channel(Arc::default()).0,
         }

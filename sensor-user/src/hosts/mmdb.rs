@@ -218,6 +218,45 @@ mod tests {
         assert_eq!(of("9.9.9.9"), Origin::default());
     }
 
+    /// Written by `tests/fixtures/mmdb/write.py`: pointers, nested networks, each size of records, and a tree of IPv4 alone.
+    #[test]
+    fn files_of_another_writer_are_read() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/mmdb");
+        let known = |system: Option<(u32, &str)>, country: Option<&str>| Origin {
+            autonomous_system: system.map(|(number, organisation)| AutonomousSystem {
+                number,
+                organisation: Some(organisation.into()),
+            }),
+            country: country.map(Into::into),
+        };
+        let layout = |name: &str| {
+            let reader = open(&folder.join(name)).unwrap();
+            (reader.metadata().record_size, reader.metadata().ip_version)
+        };
+        assert_eq!(["asn.mmdb", "country.mmdb", "asn-ipv4.mmdb"].map(layout), [(28, 6), (32, 6), (24, 4)]);
+        let mut both = Databases::of(&["asn.mmdb", "country.mmdb"].map(|name| folder.join(name)));
+        assert!(both.refresh());
+        for (address, system, country) in [
+            ("8.8.4.4", Some((64_500, "ExampleNet")), Some("US")),
+            ("2001:4860:4860::8844", Some((64_500, "ExampleNet")), Some("US")),
+            ("203.0.112.9", Some((64_501, "Hoster")), Some("DE")),
+            ("203.0.113.9", Some((64_502, "Carrier")), None),
+            ("9.9.9.9", None, None),
+            ("2001:db8::1", None, None),
+        ] {
+            assert_eq!(both.of_address(address.parse().unwrap()), known(system, country), "{address}");
+        }
+        let mut of_ipv4 = Databases::of(&[folder.join("asn-ipv4.mmdb")]);
+        assert!(of_ipv4.refresh());
+        for (address, system) in [
+            ("203.0.112.9", Some((64_501, "Hoster"))),
+            ("203.0.113.9", Some((64_502, "Carrier"))),
+            ("2001:4860:4860::8844", None),
+        ] {
+            assert_eq!(of_ipv4.of_address(address.parse().unwrap()), known(system, None), "{address}");
+        }
+    }
+
     #[test]
     fn damaged_file_is_refused_and_the_one_before_stays() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,8 +1,9 @@
 //! What is known of hosts from elsewhere than their packets: leases of DHCP servers, the neighbour table,
-//! databases of networks, reverse DNS, and the store.
+//! databases of networks, DNS names of the configuration, reverse DNS, and the store.
 //!
 //! Takes addresses, gives [`Enrichment`](sensor_core::enrichment::Enrichment)s. May wait for a disk, so the reader never asks it.
 
+mod configured;
 mod leases;
 mod mac;
 mod mmdb;
@@ -14,7 +15,7 @@ mod stamp;
 use std::path::PathBuf;
 
 pub use self::leases::{LeaseFile, LeaseFormat};
-pub(crate) use self::{sightings::Sighting, sources::Sources};
+pub(crate) use self::{configured::ConfiguredNames, sightings::Sighting, sources::Sources};
 
 /// Where to look.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use tracing::warn;
 
 use super::{
     HostSources,
+    configured::ConfiguredNames,
     leases::Leases,
     mac::Mac,
     mmdb::{Databases, Origin},
@@ -20,6 +21,7 @@ pub(crate) struct Sources {
     leases: Leases,
     databases: Databases,
     store: Store,
+    configured: ConfiguredNames,
     names: Option<ReverseDns>,
     /// Hosts on the same links, if the kernel is asked.
     neighbours: Option<HashMap<IpAddr, Mac>>,
@@ -35,19 +37,25 @@ impl Sources {
     pub(crate) fn start(
         options: &HostSources,
         name_servers: &[IpAddr],
+        configured: ConfiguredNames,
         state_dir: PathBuf,
         supervisor: &Supervisor,
     ) -> io::Result<Self> {
         let names = options.reverse_dns.then(|| ReverseDns::start(name_servers, supervisor)).transpose()?;
-        Ok(Self { names, ..Self::without_names(options, state_dir) })
+        Ok(Self { names, ..Self::without_reverse_dns(options, configured, state_dir) })
     }
 
     /// Those that are wanted, without reverse DNS.
-    pub(crate) fn without_names(options: &HostSources, state_dir: PathBuf) -> Self {
+    pub(crate) fn without_reverse_dns(
+        options: &HostSources,
+        configured: ConfiguredNames,
+        state_dir: PathBuf,
+    ) -> Self {
         Self {
             leases: Leases::of(&options.lease_files),
             databases: Databases::of(&options.databases),
             store: Store::of(state_dir),
+            configured,
             names: None,
             neighbours: options.neighbours.then(HashMap::new),
             neighbours_fail: false,
@@ -57,7 +65,8 @@ impl Sources {
     /// Reads what changed; tells whether anything had changed but the neighbours.
     pub(crate) fn refresh(&mut self) -> bool {
         let learnt = self.names.as_ref().is_some_and(ReverseDns::take_learnt);
-        let changed = self.leases.refresh() | self.databases.refresh() | learnt;
+        let renamed = self.configured.take_changed();
+        let changed = self.leases.refresh() | self.databases.refresh() | learnt | renamed;
         let Some(known) = &mut self.neighbours else { return changed };
         match neighbours::all() {
             Ok(found) => {
@@ -91,6 +100,14 @@ impl Sources {
         let Origin { autonomous_system, country } = self.databases.of_address(address);
         let sightings = self.store.sightings(sighting);
         let dns_name = self.names.as_ref().and_then(|names| names.name(address));
-        Enrichment { autonomous_system, country, sightings, dns_name, ..Enrichment::default() }
+        let configured_names = self.configured.of(address);
+        Enrichment {
+            autonomous_system,
+            country,
+            sightings,
+            dns_name,
+            configured_names,
+            ..Enrichment::default()
+        }
     }
 }

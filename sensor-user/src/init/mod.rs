@@ -46,7 +46,7 @@ pub struct InitArgs {
     /// Additional internal network or address; may be repeated. Default: the networks of the watched interfaces that are not private
     #[arg(long, value_name = "NET", value_delimiter = ',', value_parser = internal_network)]
     pub internal: Vec<IpNet>,
-    /// Ask nothing and take what is proposed
+    /// Ask nothing and take the proposed values
     #[arg(long, short)]
     pub yes: bool,
     /// File to write; "-" is standard output
@@ -106,7 +106,7 @@ fn answers(args: &InitArgs, found: &[Found]) -> Result<Answers> {
     let is_asked = !args.yes && args.interfaces.is_empty();
     if is_asked && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
         bail!(
-            "nobody can be asked here: name the interfaces with --iface, or take what is proposed with --yes"
+            "nobody can be asked here: name the interfaces with --iface, or accept the proposal with --yes"
         );
     }
     let mut interfaces = args.interfaces.iter().map(ToString::to_string).collect::<Vec<_>>();

@@ -138,11 +138,9 @@ impl Attached {
     /// Directions in which the program is missing: somebody took it off.
     #[must_use]
     pub fn missing(&self) -> Vec<Direction> {
-        [(Direction::Incoming, &self.incoming), (Direction::Outgoing, &self.outgoing)]
-            .into_iter()
-            .filter(|(_, program)| program.as_ref().is_none_or(|program| !program.is_there(&self.interface)))
-            .map(|(direction, _)| direction)
-            .collect()
+        absent([(Direction::Incoming, &self.incoming), (Direction::Outgoing, &self.outgoing)], |program| {
+            program.is_there(&self.interface)
+        })
     }
 
     /// Where its programs are.
@@ -192,5 +190,27 @@ impl fmt::Display for Attached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "incoming by {}, outgoing by {}", self.ingress, self.egress)?;
         self.instead.as_ref().map_or(Ok(()), |reasons| write!(f, " ({reasons})"))
+    }
+}
+
+/// The directions without a program, or with one that is not there any more.
+fn absent<P>(programs: [(Direction, &Option<P>); 2], is_there: impl Fn(&P) -> bool) -> Vec<Direction> {
+    let absent = |program: &Option<P>| !program.as_ref().is_some_and(&is_there);
+    programs.into_iter().filter(|(_, program)| absent(program)).map(|(direction, _)| direction).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_direction_is_looked_at() {
+        let missing = |incoming, outgoing| {
+            absent([(Direction::Incoming, &incoming), (Direction::Outgoing, &outgoing)], |there| *there)
+        };
+        assert_eq!(missing(Some(true), Some(true)), []);
+        assert_eq!(missing(Some(false), Some(true)), [Direction::Incoming]);
+        assert_eq!(missing(Some(true), None), [Direction::Outgoing]);
+        assert_eq!(missing(None, Some(false)), [Direction::Incoming, Direction::Outgoing]);
     }
 }

@@ -58,6 +58,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn packets_of_point_to_point_interfaces_begin_with_the_ip_header() {
+        // PPP, RAWIP, TUNNEL, TUNNEL6, SIT, IPGRE, IP6GRE, NONE.
+        let types = [
+            (512, false),
+            (519, false),
+            (768, true),
+            (769, true),
+            (776, true),
+            (778, true),
+            (823, true),
+            (0xFFFE, false),
+        ];
+        for (number, is_tunnel) in types {
+            assert_eq!((link_of(number), is_ip_tunnel(number)), (Some(Link::Ip), is_tunnel), "{number}");
+        }
+        for ethernet in [1, 772] {
+            assert_eq!((link_of(ethernet), is_ip_tunnel(ethernet)), (Some(Link::Ethernet), false));
+        }
+    }
+
+    #[test]
     fn type_is_either_read_or_refused_by_name() {
         assert_eq!(link_of(libc::ARPHRD_ETHER), Some(Link::Ethernet));
         for point_to_point in [libc::ARPHRD_PPP, libc::ARPHRD_NONE, libc::ARPHRD_TUNNEL, libc::ARPHRD_SIT] {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use aya::maps::{Array, HashMap, Map, MapData};
 use sensor_common::{
-    quic::{FlowKey, flow_key},
+    quic::{QuicFlowKey, flow_key},
     settings::{PORTS, PortTable, port},
 };
 use sensor_core::address::FiveTuple;
@@ -17,10 +17,10 @@ pub(super) const SECTION: &str = ".bss.udp_ports";
 /// The table of UDP ports, and the flows that are counted.
 pub struct QuicFlows {
     ports: Array<MapData, PortTable>,
-    flows: HashMap<MapData, FlowKey, u8>,
+    flows: HashMap<MapData, QuicFlowKey, u8>,
     /// The table without marks.
     watched: Box<PortTable>,
-    counted: Vec<FlowKey>,
+    counted: Vec<QuicFlowKey>,
 }
 
 impl QuicFlows {
@@ -33,7 +33,7 @@ impl QuicFlows {
     ) -> Result<Self, LoadError> {
         let mut ports = Array::try_from(ports).map_err(failed)?;
         ports.set(0, *with_marks(watched, earlier), 0).map_err(failed)?;
-        let flows: HashMap<_, FlowKey, u8> = HashMap::try_from(flows).map_err(failed)?;
+        let flows: HashMap<_, QuicFlowKey, u8> = HashMap::try_from(flows).map_err(failed)?;
         let counted = flows.keys().collect::<Result<_, _>>().map_err(failed)?;
         Ok(Self { ports, flows, watched: Box::new(*watched), counted })
     }
@@ -74,7 +74,7 @@ fn rarer_port(watched: &PortTable, tuple: &FiveTuple) -> u16 {
 
 /// The key under which the kernel program finds a flow.
 #[must_use]
-pub fn key(tuple: &FiveTuple) -> FlowKey {
+pub fn key(tuple: &FiveTuple) -> QuicFlowKey {
     let (local, remote) = (words(tuple.local.ip()), words(tuple.remote.ip()));
     flow_key(&local, &remote, tuple.local.port().to_be(), tuple.remote.port().to_be())
 }

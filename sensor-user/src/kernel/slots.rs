@@ -29,6 +29,8 @@ pub struct SlotReader {
     seen: Vec<SlotVersion>,
     /// Slots that hold a flow.
     used: usize,
+    /// Copies that were not made, or not used, because the slot changed hands.
+    changing: u64,
     // The map must live as long as its memory.
     map: MapData,
 }
@@ -83,6 +85,7 @@ impl SlotReader {
             cpus,
             seen: vec![SlotVersion::default(); count],
             used: 0,
+            changing: 0,
             map,
         })
     }
@@ -105,6 +108,12 @@ impl SlotReader {
         self.used
     }
 
+    /// How often a sweep met a slot that changed hands at that very moment, and left it for the next sweep.
+    #[must_use]
+    pub const fn changing(&self) -> u64 {
+        self.changing
+    }
+
     /// Bytes of all slots.
     #[must_use]
     pub const fn bytes(&self) -> usize {
@@ -120,13 +129,18 @@ impl SlotReader {
         let start = cpu * self.slots_per_cpu;
         for index in start..(start + self.slots_per_cpu).min(self.seen.len()) {
             let version = self.version(index);
-            if version == self.seen[index] || version.generation & 1 != 0 {
+            if version == self.seen[index] {
+                continue;
+            }
+            if version.generation & 1 != 0 {
+                self.changing += 1;
                 continue;
             }
             let slot = self.copy(index);
             // No load of the copy may move after the one that checks it.
             fence(Ordering::Acquire);
             if self.version(index).generation != version.generation {
+                self.changing += 1;
                 continue;
             }
             self.used += usize::from(self.seen[index] == SlotVersion::default());

@@ -66,7 +66,9 @@ impl Names {
         let wanted = Arc::clone(&names.0);
         supervisor.spawn("names", move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(resolve_on_schedule(&wanted, &servers, &state_dir, &learnt));
+            runtime.block_on(resolve_on_schedule(&wanted, &state_dir, &learnt, async |name: &str| {
+                look_up(name, &servers).await
+            }));
             Ok::<_, io::Error>(())
         })?;
         Ok(names)
@@ -85,7 +87,16 @@ impl Wanted {
     }
 }
 
-async fn resolve_on_schedule(wanted: &Wanted, servers: &[IpAddr], state_dir: &Path, learnt: &Notify) {
+/// The addresses of a name, and how long they are valid; or why there is no answer.
+type Answer = Result<(Vec<IpAddr>, Duration), String>;
+
+/// Looks the names up whenever they change, and again when it is time to. Ends when nobody wants names any more.
+async fn resolve_on_schedule(
+    wanted: &Wanted,
+    state_dir: &Path,
+    learnt: &Notify,
+    ask: impl AsyncFn(&str) -> Answer,
+) {
     // Before that it is not known which names are wanted, and none is to be forgotten.
     wanted.changed.notified().await;
     let mut resolved = ResolvedNames::read(state_dir).unwrap_or_else(|error| {
@@ -99,9 +110,11 @@ async fn resolve_on_schedule(wanted: &Wanted, servers: &[IpAddr], state_dir: &Pa
             return;
         }
         let mut changed = resolved.retain(&names);
-        let mut next = LONGEST;
+        let mut valid = Vec::new();
         for name in &names {
-            let after = match look_up(name, servers).await {
+            let answer = ask(name.as_str()).await;
+            valid.push(answer.as_ref().ok().map(|(_, ttl)| *ttl));
+            match answer {
                 Ok((addresses, ttl)) => {
                     if failing.remove(name) {
                         info!("{name} is resolved again");
@@ -110,7 +123,6 @@ async fn resolve_on_schedule(wanted: &Wanted, servers: &[IpAddr], state_dir: &Pa
                         changed = true;
                         info!("{name} has the addresses {}", listed(&resolved, name));
                     }
-                    ttl.clamp(SHORTEST, LONGEST)
                 }
                 Err(reason) => {
                     if failing.insert(name.clone()) {
@@ -118,10 +130,8 @@ async fn resolve_on_schedule(wanted: &Wanted, servers: &[IpAddr], state_dir: &Pa
                             "cannot resolve {name}, which an exemption names; the addresses known so far stay: {reason}"
                         );
                     }
-                    RETRY
                 }
-            };
-            next = next.min(after);
+            }
         }
         if changed {
             if let Err(error) = resolved.write(state_dir) {
@@ -129,10 +139,15 @@ async fn resolve_on_schedule(wanted: &Wanted, servers: &[IpAddr], state_dir: &Pa
             }
             learnt.notify_one();
         }
-        // Without names there is nothing to do until some are wanted.
-        let wait = if names.is_empty() { Duration::MAX } else { next };
-        let _ = tokio::time::timeout(wait, wanted.changed.notified()).await;
+        let _ = tokio::time::timeout(time_to_next(&valid), wanted.changed.notified()).await;
     }
+}
+
+/// Time until the names are looked up again, by how long each answer is valid, or `None` for a name without one. Without names there
+/// is nothing to do until some are wanted.
+fn time_to_next(valid: &[Option<Duration>]) -> Duration {
+    let waits = valid.iter().map(|valid| valid.map_or(RETRY, |ttl| ttl.clamp(SHORTEST, LONGEST)));
+    waits.min().unwrap_or(Duration::MAX)
 }
 
 /// The known addresses of a name, for a log line.
@@ -143,8 +158,8 @@ fn listed(resolved: &ResolvedNames, name: &str) -> String {
     shown.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() }
 }
 
-/// The addresses of a name, and how long the answer is valid.
-async fn look_up(name: &str, servers: &[IpAddr]) -> Result<(Vec<IpAddr>, Duration), String> {
+/// Asks these servers for a name, or those of the machine if there are none.
+async fn look_up(name: &str, servers: &[IpAddr]) -> Answer {
     let mut builder = if servers.is_empty() {
         // Read anew each time: the configuration of the machine's resolver changes with its network.
         TokioResolver::builder_tokio().map_err(|error| error.to_string())?
@@ -163,4 +178,60 @@ async fn look_up(name: &str, servers: &[IpAddr]) -> Result<(Vec<IpAddr>, Duratio
     let answer = answer.map_err(|_| "no answer in time".to_owned())?.map_err(|error| error.to_string())?;
     let ttl = answer.valid_until().saturating_duration_since(Instant::now());
     Ok((answer.iter().collect(), ttl))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    const fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn next_look_up_is_when_the_first_answer_ends_within_bounds_or_a_minute_after_a_failure() {
+        let rows: [(&[Option<Duration>], Duration); 8] = [
+            (&[Some(seconds(300))], seconds(300)),
+            (&[Some(seconds(5))], SHORTEST),
+            (&[Some(Duration::ZERO)], SHORTEST),
+            (&[Some(seconds(86_400))], LONGEST),
+            (&[None], seconds(60)),
+            (&[Some(seconds(300)), None], seconds(60)),
+            (&[Some(seconds(300)), None, Some(seconds(45))], seconds(45)),
+            (&[], Duration::MAX),
+        ];
+        for (valid, expected) in rows {
+            assert_eq!(time_to_next(valid), expected, "{valid:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn name_is_looked_up_again_when_its_answer_ends_and_a_minute_after_a_failure() {
+        let folder = tempfile::tempdir().unwrap();
+        let (names, learnt) = (Names::default(), Notify::new());
+        names.want(BTreeSet::from(["files.example".to_owned()]));
+        let (began, asked) = (tokio::time::Instant::now(), RefCell::new(Vec::new()));
+        let address = |last: u8| IpAddr::from([8, 8, 4, last]);
+        let ask = async |name: &str| {
+            assert_eq!(name, "files.example");
+            asked.borrow_mut().push(began.elapsed().as_secs());
+            match asked.borrow().len() {
+                1 => Ok((vec![address(4)], seconds(300))),
+                2 => Err("no answer".to_owned()),
+                3 => Ok((vec![address(5)], seconds(5))),
+                _ => Ok((vec![address(5)], seconds(86_400))),
+            }
+        };
+        let known = || ResolvedNames::read(folder.path()).unwrap().networks("files.example").unwrap();
+
+        let mut schedule = std::pin::pin!(resolve_on_schedule(&names.0, folder.path(), &learnt, ask));
+        assert!(tokio::time::timeout(seconds(350), schedule.as_mut()).await.is_err(), "it goes on");
+        assert_eq!(*asked.borrow(), [0, 300]);
+        assert_eq!(known(), ["8.8.4.4/32".parse().unwrap()], "a failure leaves what was known");
+        assert!(tokio::time::timeout(seconds(3_650), schedule.as_mut()).await.is_err(), "it goes on");
+        assert_eq!(*asked.borrow(), [0, 300, 360, 390, 3_990]);
+        assert_eq!(known().len(), 2);
+    }
 }

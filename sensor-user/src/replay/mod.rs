@@ -71,7 +71,7 @@ impl EngineChoice {
                 if !missing.is_empty() {
                     bail!(
                         "the kernel engine needs the privileges of `smb-sensor run`; {}. Or use --engine host, which needs none \
-                         and tells the same",
+                         and reports the same",
                         privileges::FIX
                     );
                 }

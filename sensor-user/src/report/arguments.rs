@@ -15,8 +15,8 @@ pub const EXAMPLES: &str = "EXAMPLES\n  \
     smb-sensor report --since 2026-01-01 --until 2026-04-01 --html quarter.html\n  \
     Numbers for a script:\n    \
     smb-sensor report --since 7d --json | jq .incidents\n\n\
-    The report is made from the database in the state directory, whether or not an agent runs. It has no more than [journal] in the \
-    configuration keeps, and says from when on. Times are UTC, and weeks begin on Monday.";
+    The report is made from the database in the state directory, whether or not an agent runs. It reaches back as far as [journal] in \
+    the configuration allows, and names the date. Times are UTC, and weeks begin on Monday.";
 
 /// Flags of `report`.
 #[derive(Debug, Args)]

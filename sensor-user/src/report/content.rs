@@ -90,11 +90,11 @@ impl Report {
                 Err(_) => unreadable += 1,
             }
         }
-        let judgements = reader.verdicts()?.into_iter().filter_map(|row| {
-            let judgement = state::judgement(&row).ok()?;
-            Some((row.incident, judgement))
+        let verdict_entries = reader.verdicts()?.into_iter().filter_map(|row| {
+            let verdict_entry = state::verdict_entry(&row).ok()?;
+            Some((row.incident, verdict_entry))
         });
-        let verdicts = Verdicts::of(&incidents, judgements.collect());
+        let verdicts = Verdicts::of(&incidents, verdict_entries.collect());
         let hits = state::hits(&reader.state(i64::MAX)?);
         let held_back = reader.held_back(since.unix_nanos(), until.unix_nanos())?;
         let kept_since = reader.oldest()?.map(Timestamp::from_unix_nanos);

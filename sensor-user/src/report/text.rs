@@ -95,14 +95,14 @@ fn verdicts(report: &Report) -> String {
         text.push('\n');
         text.push_str(&table(
             &["GIVEN", "VERDICT", "INCIDENT", "SEVERITY", "WHAT HAPPENED", "BY", "WHY"],
-            given.iter().take(LISTED).map(judged),
+            given.iter().take(LISTED).map(given_row),
         ));
         text.push_str(&more(given.len(), LISTED));
     }
     text
 }
 
-fn judged(given: &Given) -> Vec<String> {
+fn given_row(given: &Given) -> Vec<String> {
     let Given { at, incident, severity, summary, verdict, by, note } = given;
     let note = note.as_deref().unwrap_or_default();
     [at.as_str(), verdict, incident, severity, summary, by, note].map(|cell| shown(cell.as_bytes())).to_vec()

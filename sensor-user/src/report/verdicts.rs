@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::severities::Severities;
 use crate::{
-    response::{Judgement, Verdict},
+    response::{Verdict, VerdictEntry},
     rfc3339::rfc3339,
 };
 
@@ -41,17 +41,17 @@ pub(crate) struct Given {
 
 impl Verdicts {
     /// The verdicts on these incidents, by their identifiers.
-    pub(super) fn of(incidents: &[Incident], mut judgements: BTreeMap<String, Judgement>) -> Self {
+    pub(super) fn of(incidents: &[Incident], mut verdict_entries: BTreeMap<String, VerdictEntry>) -> Self {
         let mut all = Self::default();
         let mut given = Vec::new();
         for incident in incidents {
             let id = incident.id.to_string();
-            let Some(judgement) = judgements.remove(&id) else {
+            let Some(verdict_entry) = verdict_entries.remove(&id) else {
                 all.none.add(incident.severity);
                 continue;
             };
-            all.counted(judgement.verdict).add(incident.severity);
-            given.push((judgement.at, Given::of(incident, id, &judgement)));
+            all.counted(verdict_entry.verdict).add(incident.severity);
+            given.push((verdict_entry.at, Given::of(incident, id, &verdict_entry)));
         }
         given.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
         all.given = given.into_iter().map(|(_, one)| one).collect();
@@ -88,15 +88,15 @@ impl Verdicts {
 }
 
 impl Given {
-    fn of(incident: &Incident, id: String, judgement: &Judgement) -> Self {
+    fn of(incident: &Incident, id: String, verdict_entry: &VerdictEntry) -> Self {
         Self {
-            at: rfc3339(judgement.at),
+            at: rfc3339(verdict_entry.at),
             incident: id,
             severity: incident.severity.name(),
             summary: message::summary(incident),
-            verdict: judgement.verdict.name(),
-            by: judgement.by.to_string(),
-            note: judgement.note.clone(),
+            verdict: verdict_entry.verdict.name(),
+            by: verdict_entry.by.to_string(),
+            note: verdict_entry.note.clone(),
         }
     }
 }
@@ -106,7 +106,7 @@ mod tests {
     use sensor_core::incident::{IncidentId, fixtures};
 
     use super::*;
-    use crate::response::Judge;
+    use crate::response::Author;
 
     #[test]
     fn incidents_count_by_verdict_and_severity() {
@@ -116,19 +116,19 @@ mod tests {
             numbered(2, fixtures::leak_accepted()),
             numbered(3, fixtures::tls_on_445()),
         ];
-        let judgement = |verdict, millis| Judgement {
+        let verdict_entry = |verdict, millis| VerdictEntry {
             verdict,
             note: None,
-            by: Judge::OnPage("Ada".into()),
+            by: Author::OnPage("Ada".into()),
             at: fixtures::after(millis),
         };
-        let judgements = [
-            (incidents[0].id.to_string(), judgement(Verdict::Benign, 1)),
-            (incidents[2].id.to_string(), judgement(Verdict::Confirmed, 2)),
+        let verdict_entries = [
+            (incidents[0].id.to_string(), verdict_entry(Verdict::Benign, 1)),
+            (incidents[2].id.to_string(), verdict_entry(Verdict::Confirmed, 2)),
             // On an incident of another time.
-            ("00000000000000ff".to_owned(), judgement(Verdict::Duplicate, 3)),
+            ("00000000000000ff".to_owned(), verdict_entry(Verdict::Duplicate, 3)),
         ];
-        let all = Verdicts::of(&incidents, judgements.into());
+        let all = Verdicts::of(&incidents, verdict_entries.into());
         assert_eq!(all.of_severity(Severity::Critical), [0, 1, 0, 1]);
         assert_eq!(all.of_severity(Severity::Low), [1, 0, 0, 0]);
         let order: Vec<_> = all.given.iter().map(|one| one.verdict).collect();

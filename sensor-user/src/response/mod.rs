@@ -17,5 +17,5 @@ pub use self::{
     entry::{Entry, EntryAction},
     peer::Peer,
     target::Target,
-    verdict::{Judge, Judgement, Verdict},
+    verdict::{Author, Verdict, VerdictEntry},
 };

@@ -27,6 +27,22 @@ impl Target {
         Self::Pair(host, other.into())
     }
 
+    /// The traffic between this and another one.
+    ///
+    /// # Errors
+    /// When one of them is a pair already, or neither is an address.
+    pub fn with(self, other: Self) -> Result<Self, String> {
+        let (Self::Network(one), Self::Network(net)) = (self, other) else {
+            return Err(format!("{self} and {other} are more than two: name two addresses or networks"));
+        };
+        let host = |net: IpNet| (net.prefix_len() == net.max_prefix_len()).then(|| net.network());
+        match (host(one), host(net)) {
+            (Some(host), _) => Ok(Self::Pair(host, net)),
+            (None, Some(host)) => Ok(Self::Pair(host, one)),
+            (None, None) => Err(format!("one of {one} and {net} must be an address")),
+        }
+    }
+
     /// The key under which the kernel program finds it.
     #[must_use]
     pub fn key(&self) -> BlockKey {
@@ -83,13 +99,7 @@ impl FromStr for Target {
             Ok(net)
         };
         let Some((one, other)) = text.split_once(',') else { return net(text).map(Self::Network) };
-        let (one, other) = (net(one)?, net(other)?);
-        let host = |net: IpNet| (net.prefix_len() == net.max_prefix_len()).then(|| net.network());
-        match (host(one), host(other)) {
-            (Some(host), _) => Ok(Self::Pair(host, other)),
-            (None, Some(host)) => Ok(Self::Pair(host, one)),
-            (None, None) => Err(format!("one of {one} and {other} must be an address")),
-        }
+        Self::Network(net(one)?).with(Self::Network(net(other)?))
     }
 }
 
@@ -145,6 +155,18 @@ mod tests {
             let error = text.parse::<Target>().unwrap_err();
             assert!(error.contains(words), "{error}");
         }
+    }
+
+    #[test]
+    fn two_targets_are_a_pair_if_one_of_them_is_an_address() {
+        let with = |one: &str, other: &str| {
+            let [one, other]: [Target; 2] = [one, other].map(|text| text.parse().unwrap());
+            one.with(other).map(|pair| pair.to_string())
+        };
+        assert_eq!(with("10.0.0.2", "8.8.4.4").unwrap(), "10.0.0.2,8.8.4.4");
+        assert_eq!(with("8.8.4.0/24", "10.0.0.2").unwrap(), "10.0.0.2,8.8.4.0/24");
+        assert!(with("8.8.4.0/24", "10.0.0.0/24").unwrap_err().contains("must be an address"));
+        assert!(with("10.0.0.2,8.8.4.4", "9.9.9.9").unwrap_err().contains("more than two"));
     }
 
     #[test]

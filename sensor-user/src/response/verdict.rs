@@ -1,4 +1,4 @@
-//! What somebody says of an incident.
+//! Verdicts on incidents.
 
 use std::fmt;
 
@@ -48,17 +48,17 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Whose verdict it is.
+/// The author of a verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Judge {
+pub enum Author {
     /// A user of this machine.
     Peer(Peer),
     /// Somebody who gave this name on the status page.
     OnPage(String),
 }
 
-impl fmt::Display for Judge {
+impl fmt::Display for Author {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Peer(peer) => peer.fmt(f),
@@ -69,14 +69,14 @@ impl fmt::Display for Judge {
 
 /// A verdict on an incident, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Judgement {
-    /// What is said.
+pub struct VerdictEntry {
+    /// The verdict.
     pub verdict: Verdict,
-    /// Why.
+    /// The reason.
     pub note: Option<String>,
-    /// By whom.
-    pub by: Judge,
-    /// When.
+    /// Its author.
+    pub by: Author,
+    /// Time.
     pub at: Timestamp,
 }
 
@@ -132,14 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn stored_judgement_can_be_read_again() {
-        let judgement = Judgement {
+    fn stored_verdict_can_be_read_again() {
+        let verdict_entry = VerdictEntry {
             verdict: Verdict::Benign,
             note: Some("nightly copy".into()),
-            by: Judge::OnPage("Ada".into()),
+            by: Author::OnPage("Ada".into()),
             at: Timestamp::from_unix_seconds(1_700_000_000),
         };
-        let bytes = rmp_serde::to_vec_named(&judgement).unwrap();
-        assert_eq!(rmp_serde::from_slice::<Judgement>(&bytes).unwrap(), judgement);
+        let bytes = rmp_serde::to_vec_named(&verdict_entry).unwrap();
+        assert_eq!(rmp_serde::from_slice::<VerdictEntry>(&bytes).unwrap(), verdict_entry);
     }
 }

@@ -68,6 +68,7 @@ mod tests {
                 severity: 73,
                 at: 0,
                 body: format!("{{\"n\":{sequence}}}"),
+                brief: Vec::new(),
             };
             refused.add(&document, "mapping \"x\"").unwrap();
         }

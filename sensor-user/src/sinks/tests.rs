@@ -23,7 +23,15 @@ use crate::{
 /// An incident's document.
 pub(super) fn fixture(sequence: u64, body: &str) -> DocumentRow {
     let id = format!("a-{sequence}");
-    DocumentRow { sequence, id, kind: DocumentKind::Incident, severity: 73, at: 0, body: body.to_owned() }
+    DocumentRow {
+        sequence,
+        id,
+        kind: DocumentKind::Incident,
+        severity: 73,
+        at: 0,
+        body: body.to_owned(),
+        brief: Vec::new(),
+    }
 }
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -108,6 +116,7 @@ impl Run {
             severity,
             at: i64::MAX,
             body: format!("{{\"n\":{number}}}"),
+            brief: Vec::new(),
         };
         let documents = documents.into_iter().map(document).collect();
         self.handle.submit(RowBatch { documents, ..RowBatch::default() }).unwrap();

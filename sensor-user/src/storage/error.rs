@@ -123,7 +123,7 @@ pub(super) enum Remedy {
     Replace,
     /// The rows are at fault: the others can be written.
     LeaveOut,
-    /// PieceBuffer, or the end of another process's lock: it is tried again for as long as it takes.
+    /// Free space on the disk, a writable file system, or the end of another process's lock: the write is repeated until it succeeds.
     Wait,
     /// The disk may recover: it is tried again for a while.
     WaitAWhile,

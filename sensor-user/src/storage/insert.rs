@@ -11,10 +11,11 @@ use super::{
 pub(super) fn put(transaction: &Transaction<'_>, batch: &RowBatch) -> rusqlite::Result<()> {
     if !batch.documents.is_empty() {
         let mut insert = transaction.prepare_cached(
-            "INSERT OR IGNORE INTO documents (id, kind, incident, severity, at, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT OR IGNORE INTO documents (id, kind, incident, severity, at, body, brief) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
         for one in &batch.documents {
-            insert.execute(params![one.id, one.kind as i64, one.incident, one.severity, one.at, one.body])?;
+            let kind = one.kind as i64;
+            insert.execute(params![one.id, kind, one.incident, one.severity, one.at, one.body, one.brief])?;
         }
     }
     if !batch.flows.is_empty() {

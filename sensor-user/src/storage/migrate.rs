@@ -169,6 +169,7 @@ impl Documents<'_> {
             severity: severity(&document.text),
             at: document.time,
             body: document.text,
+            brief: Vec::new(),
         });
         if self.waiting.len() >= CHUNK { self.flush() } else { Ok(()) }
     }

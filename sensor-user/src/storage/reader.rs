@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params, types::Value};
 
 use super::{
     ContactRow, DocumentKind, DocumentQuery, DocumentRow, IdentifierQuery, IncidentOrder, IncidentQuery,
-    IncidentRow, Rows, StorageError, VerdictRow, open_to_read::open_to_read,
+    IncidentRow, Rows, StorageError, VerdictRow, open_to_read::open_to_read, schema,
 };
 
 /// Documents that are read at once.
@@ -45,8 +45,10 @@ impl Reader {
         query: &DocumentQuery,
         mut each: impl FnMut(DocumentRow) -> bool,
     ) -> Result<(), StorageError> {
-        let mut text =
-            "SELECT sequence, id, kind, severity, at, body FROM documents WHERE sequence > ?".to_owned();
+        let brief = self.run(schema::brief)?;
+        let mut text = format!(
+            "SELECT sequence, id, kind, severity, at, body, {brief} FROM documents WHERE sequence > ?"
+        );
         let mut values = vec![Value::Integer(query.after.cast_signed())];
         let mut and = |condition: &str, value: Value| {
             text.push_str(" AND ");
@@ -331,6 +333,7 @@ fn document(row: &Row<'_>) -> rusqlite::Result<DocumentRow> {
         severity: row.get(3)?,
         at: row.get(4)?,
         body: row.get(5)?,
+        brief: row.get(6)?,
     })
 }
 

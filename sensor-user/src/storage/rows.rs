@@ -42,6 +42,8 @@ pub struct NewDocument {
     pub at: i64,
     /// The document: one line.
     pub body: String,
+    /// What outputs with a format of their own say of it.
+    pub brief: Vec<u8>,
 }
 
 /// A document that is kept.
@@ -59,6 +61,8 @@ pub struct DocumentRow {
     pub at: i64,
     /// The document: one line.
     pub body: String,
+    /// What outputs with a format of their own say of it; empty for a document of an earlier version.
+    pub brief: Vec<u8>,
 }
 
 /// An incident.
@@ -102,7 +106,7 @@ pub struct ContactRow {
     pub level: u8,
 }
 
-/// What somebody says of an incident.
+/// A verdict on an incident.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerdictRow {
     /// Identifier of the incident.

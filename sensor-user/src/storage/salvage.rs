@@ -141,9 +141,10 @@ fn copy_documents(
     copied: &mut u64,
 ) -> rusqlite::Result<()> {
     let (mut after, mut tried) = (0, 0);
-    let Ok(mut statement) = from.prepare(
-        "SELECT sequence, id, kind, incident, severity, at, body FROM documents WHERE sequence > ?1 ORDER BY sequence LIMIT ?2",
-    ) else {
+    let brief = schema::brief(from).unwrap_or("x''");
+    let Ok(mut statement) = from.prepare(&format!(
+        "SELECT sequence, id, kind, incident, severity, at, body, {brief} FROM documents WHERE sequence > ?1 ORDER BY sequence LIMIT ?2",
+    )) else {
         return Ok(());
     };
     while after < last && tried < MAX_TRIED {
@@ -179,13 +180,13 @@ fn copy_chunk(
     let mut read = 0;
     let ended = {
         let mut insert = transaction.prepare_cached(
-            "INSERT OR IGNORE INTO documents (sequence, id, kind, incident, severity, at, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO documents (sequence, id, kind, incident, severity, at, body, brief) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
         let mut rows = from.query((*after, CHUNK as i64))?;
         loop {
             // A value that is not of its kind is as unreadable as a page.
             let values = match rows.next() {
-                Ok(Some(row)) => values(row, 7),
+                Ok(Some(row)) => values(row, 8),
                 Ok(None) => break if read < CHUNK { Chunk::End } else { Chunk::Full },
                 Err(_) => break Chunk::Unreadable,
             };

@@ -77,7 +77,10 @@ CREATE TRIGGER IF NOT EXISTS quotas_go_with_documents AFTER DELETE ON documents 
     BEGIN DELETE FROM quotas WHERE sequence = old.sequence; END;
 ";
 
-/// What somebody says of incidents. A verdict goes with its incident.
+/// Where documents keep what outputs with a format of their own say of them. A database of an earlier version gets it likewise.
+const BRIEF: &str = "ALTER TABLE documents ADD COLUMN brief BLOB";
+
+/// Verdicts on incidents. A verdict goes with its incident.
 const VERDICTS: &str = "
 CREATE TABLE IF NOT EXISTS verdicts (incident TEXT PRIMARY KEY, state BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TRIGGER IF NOT EXISTS verdict_of_removed AFTER DELETE ON incidents
@@ -108,6 +111,16 @@ pub(super) fn content(connection: &Connection) -> rusqlite::Result<Content> {
         (_, 3, 1..) => Content::Ours(version),
         _ => Content::Foreign,
     })
+}
+
+fn has_brief(connection: &Connection) -> rusqlite::Result<bool> {
+    let text = "SELECT count(*) FROM pragma_table_info('documents') WHERE name = 'brief'";
+    connection.query_row(text, [], |row| Ok(row.get::<_, i64>(0)? > 0))
+}
+
+/// What to select for [`NewDocument::brief`](super::NewDocument::brief).
+pub(super) fn brief(connection: &Connection) -> rusqlite::Result<&'static str> {
+    has_brief(connection).map(|has| if has { "coalesce(brief, x'')" } else { "x''" })
 }
 
 /// Opens a database to write it, made when it is missing; its owner alone may read it.
@@ -149,7 +162,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, StorageError> {
         connection.execute_batch(CONTACTS)?;
         connection.execute_batch(FLOWS)?;
         connection.execute_batch(QUOTAS)?;
-        connection.execute_batch(VERDICTS)
+        connection.execute_batch(VERDICTS)?;
+        if has_brief(&connection)? { Ok(()) } else { connection.execute_batch(BRIEF) }
     };
     set_up().map_err(failed("set up"))?;
     Ok(connection)

@@ -23,7 +23,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use sensor_lab::{Namespace, NatsServer, Need, missing_for, scratch_dir};
 
 use crate::{
-    sensor::{Pace, Published},
+    sensor::{PublishSettings, Published},
     servers::Load,
 };
 
@@ -86,23 +86,24 @@ async fn simulate(arguments: &Arguments, at: &[Ipv4Addr], addresses: &[String]) 
     let idle = Load::now(at).await?;
 
     eprintln!("publishing for {} s …", arguments.seconds);
-    let pace = Pace {
+    let settings = PublishSettings {
         interval: Duration::from_secs_f64(arguments.sensors as f64 / arguments.rate as f64),
         health: Duration::from_secs(arguments.health),
         lasts: Duration::from_secs(arguments.seconds),
         bytes: arguments.bytes,
     };
     let began = Instant::now();
-    let (published, load) = tokio::join!(sensor::publish(&sensors, &pace), Load::during(at, pace.lasts));
+    let (published, load) =
+        tokio::join!(sensor::publish(&sensors, &settings), Load::during(at, settings.lasts));
     let (published, load, took) = (published?, load?, began.elapsed());
-    let held = stream::held(&stream, &published.ids).await?;
+    let contents = stream::contents(&stream, &published.ids).await?;
     let bytes = stream::bytes(&stream).await?;
 
     eprintln!("publishing as fast as possible for {} s …", FLOOD.as_secs());
     let began = Instant::now();
     let flood = sensor::flood(&sensors, FLOOD, arguments.bytes).await?;
     let flood_took = began.elapsed();
-    let flooded = stream::held(&stream, &flood.ids).await?;
+    let flooded = stream::contents(&stream, &flood.ids).await?;
 
     eprintln!("claiming destinations …");
     let claims = claims::measure(&sensors).await?;
@@ -117,8 +118,8 @@ async fn simulate(arguments: &Arguments, at: &[Ipv4Addr], addresses: &[String]) 
     row("sent twice, as after a lost acknowledgement", published.repeated.to_string());
     row("of these dropped by the stream", published.dropped.to_string());
     row("sent again because nothing was acknowledged", published.retried.to_string());
-    row("in the stream twice, lost", format!("{}, {}", held.twice, held.lost));
-    row("in the stream for a document", format!("{} bytes", bytes / held.messages.max(1)));
+    row("in the stream twice, lost", format!("{}, {}", contents.twice, contents.lost));
+    row("in the stream for a document", format!("{} bytes", bytes / contents.messages.max(1)));
     row("memory of the servers, idle", idle.memory());
     row("memory of the servers, at most", load.memory());
     row("processor time of the three servers", format!("{:.0} % of one core", load.processor));
@@ -131,7 +132,7 @@ async fn simulate(arguments: &Arguments, at: &[Ipv4Addr], addresses: &[String]) 
     row("with exactly one first", claims.decided.to_string());
     row("from the claim to the answer", claims.latency.to_string());
 
-    let wrong = held.twice + held.lost + flooded.twice + flooded.lost;
+    let wrong = contents.twice + contents.lost + flooded.twice + flooded.lost;
     ensure!(wrong == 0, "{wrong} documents are lost or there twice");
     ensure!(claims.decided == claims.destinations, "a destination had no first sensor, or two");
     ensure!(published.dropped == published.repeated, "the stream kept what was sent twice");

@@ -31,7 +31,7 @@ pub(crate) struct Sensor {
 }
 
 /// How sensors publish.
-pub(crate) struct Pace {
+pub(crate) struct PublishSettings {
     /// Time between two documents of a sensor.
     pub(crate) interval: Duration,
     /// Time between two of its reports of health.
@@ -67,9 +67,10 @@ pub(crate) async fn connect(count: usize, servers: &[String]) -> Result<Vec<Sens
     stream::iter(connecting).buffered(TOGETHER).try_collect().await
 }
 
-/// Has all publish at their pace.
-pub(crate) async fn publish(sensors: &[Sensor], pace: &Pace) -> Result<Published> {
-    let all = futures_util::future::try_join_all(sensors.iter().map(|one| one.publish(pace, sensors.len())));
+/// Has all sensors publish.
+pub(crate) async fn publish(sensors: &[Sensor], settings: &PublishSettings) -> Result<Published> {
+    let all =
+        futures_util::future::try_join_all(sensors.iter().map(|one| one.publish(settings, sensors.len())));
     Ok(Published::sum(all.await?))
 }
 
@@ -95,34 +96,34 @@ impl Sensor {
     }
 
     /// Publishes documents and health; the first ones at a time of its own, so that not all come at once.
-    async fn publish(&self, pace: &Pace, sensors: usize) -> Result<Published> {
+    async fn publish(&self, settings: &PublishSettings, sensors: usize) -> Result<Published> {
         let part = self.number as f64 / sensors as f64;
         let begin = At::now();
-        let mut documents = begin + pace.interval.mul_f64(part);
-        let mut health = begin + pace.health.mul_f64(part);
+        let mut documents = begin + settings.interval.mul_f64(part);
+        let mut health = begin + settings.health.mul_f64(part);
         let mut published = Published::default();
         let mut number = 0;
         loop {
             let next = documents.min(health);
-            if next >= begin + pace.lasts {
+            if next >= begin + settings.lasts {
                 return Ok(published);
             }
             sleep_until(next).await;
             if next == health {
                 self.health().await?;
                 published.health += 1;
-                health += pace.health;
+                health += settings.health;
                 continue;
             }
             let id = format!("document-{}-{number}", self.number);
-            self.document(&id, pace.bytes, &mut published).await?;
+            self.document(&id, settings.bytes, &mut published).await?;
             if (self.number as u64 + number).is_multiple_of(REPEATED) {
                 published.repeated += 1;
-                let again = self.send(&id, pace.bytes).await.context("send again")?;
+                let again = self.send(&id, settings.bytes).await.context("send again")?;
                 published.dropped += u64::from(again.duplicate);
             }
             number += 1;
-            documents += pace.interval;
+            documents += settings.interval;
         }
     }
 

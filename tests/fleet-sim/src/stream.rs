@@ -21,7 +21,7 @@ const BATCH: usize = 1_000;
 const ATTEMPTS: usize = 30;
 
 /// What the stream holds of what was published.
-pub(crate) struct Held {
+pub(crate) struct StreamContents {
     pub(crate) messages: u64,
     pub(crate) twice: usize,
     pub(crate) lost: usize,
@@ -51,7 +51,7 @@ pub(crate) async fn make(jetstream: &Context) -> Result<Stream> {
 }
 
 /// Counts the documents with these identifiers in the stream.
-pub(crate) async fn held(stream: &Stream, ids: &[String]) -> Result<Held> {
+pub(crate) async fn contents(stream: &Stream, ids: &[String]) -> Result<StreamContents> {
     let config = ConsumerConfig {
         filter_subject: "smb-sensor.*.*.incident".to_owned(),
         ack_policy: AckPolicy::None,
@@ -79,7 +79,7 @@ pub(crate) async fn held(stream: &Stream, ids: &[String]) -> Result<Held> {
     let of = |id: &&str| counts.get(*id).copied().unwrap_or(0);
     let lost = wanted.iter().filter(|id| of(id) == 0).count();
     let twice = wanted.iter().filter(|id| of(id) > 1).count();
-    Ok(Held { messages, twice, lost })
+    Ok(StreamContents { messages, twice, lost })
 }
 
 /// Bytes of the stream, in one copy.

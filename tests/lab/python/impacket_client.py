@@ -8,7 +8,8 @@ import sys
 import time
 
 from impacket import ntlm, smb
-from impacket.dcerpc.v5 import lsad, samr, transport
+from impacket.dcerpc.v5 import lsad, samr, scmr, transport
+from impacket.dcerpc.v5.rpcrt import DCERPCException
 from impacket.smb3structs import SMB2_DIALECT_002, SMB2_DIALECT_21, SMB2_DIALECT_30, SMB2_DIALECT_311
 from impacket.smbconnection import SMBConnection
 
@@ -49,6 +50,17 @@ def open_policy(connection, server):
     rpc.disconnect()
 
 
+def create_service(connection, server):
+    """Asks for a new service, which Samba refuses."""
+    rpc = bound(connection, server, r"\svcctl", scmr.MSRPC_UUID_SCMR)
+    manager = scmr.hROpenSCManagerW(rpc, dwDesiredAccess=scmr.SC_MANAGER_CONNECT)["lpScHandle"]
+    try:
+        scmr.hRCreateServiceW(rpc, manager, "lab", "lab", lpBinaryPathName="lab.exe")
+        print("service created")
+    except DCERPCException as error:
+        print("service refused:", error)
+
+
 def take(step, connection, arguments):
     action, _, rest = step.partition(":")
     if action == "shares":
@@ -77,6 +89,8 @@ def take(step, connection, arguments):
         list_domains(connection, arguments.server)
     elif action == "lsarpc":
         open_policy(connection, arguments.server)
+    elif action == "service":
+        create_service(connection, arguments.server)
     else:
         raise ValueError(f"unknown step {step}")
 

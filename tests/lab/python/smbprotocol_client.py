@@ -1,6 +1,7 @@
-"""One SMB session of smbprotocol's client: logs on, takes the given steps, logs off."""
+"""SMB sessions of smbprotocol's client, one after the other: each logs on, takes the given steps, logs off."""
 
 import argparse
+import os
 import socket
 import sys
 import uuid
@@ -32,6 +33,8 @@ class HaltingTcp(Tcp):
     """Sends the first bytes of each message in a segment of their own."""
 
     halt_after = 0
+    # Where the first bytes are sent, and where the rest is; anywhere without them.
+    cpus = ()
 
     def send(self, header):
         packet = DirectTCPPacket()
@@ -39,8 +42,10 @@ class HaltingTcp(Tcp):
         message = packet.pack()
         with self._sock_lock:
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._sock.sendall(message[: self.halt_after])
-            self._sock.sendall(message[self.halt_after :])
+            for cpu, part in enumerate((message[: self.halt_after], message[self.halt_after :])):
+                if self.cpus:
+                    os.sched_setaffinity(0, {self.cpus[cpu]})
+                self._sock.sendall(part)
 
 
 class CountingTcp(Tcp):
@@ -124,25 +129,7 @@ def take(step, session, arguments):
     tree.disconnect()
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--server", required=True)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--user", default="")
-    parser.add_argument("--password", default="")
-    parser.add_argument("--domain", default="")
-    parser.add_argument("--share", required=True)
-    parser.add_argument("--dialect", choices=DIALECTS, default="3.1.1")
-    parser.add_argument("--encrypt", action="store_true")
-    parser.add_argument("--halt-after", type=int, metavar="BYTES")
-    parser.add_argument("steps", nargs="*")
-    arguments = parser.parse_args()
-
-    if arguments.halt_after:
-        HaltingTcp.halt_after = arguments.halt_after
-        smbprotocol.connection.Tcp = HaltingTcp
-    elif any(step.startswith("compounds:") for step in arguments.steps):
-        smbprotocol.connection.Tcp = CountingTcp
+def run_session(arguments):
     user = f"{arguments.domain}\\{arguments.user}" if arguments.domain else arguments.user
     connection = Connection(uuid.uuid4(), arguments.server, arguments.port, require_signing=True)
     connection.connect(DIALECTS[arguments.dialect], timeout=15)
@@ -154,6 +141,32 @@ def main():
         take(step, session, arguments)
     session.disconnect()
     connection.disconnect()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--server", required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--user", default="")
+    parser.add_argument("--password", default="")
+    parser.add_argument("--domain", default="")
+    parser.add_argument("--share", required=True)
+    parser.add_argument("--dialect", choices=DIALECTS, default="3.1.1")
+    parser.add_argument("--encrypt", action="store_true")
+    parser.add_argument("--halt-after", type=int, action="append", metavar="BYTES")
+    parser.add_argument("--change-cpu", action="store_true")
+    parser.add_argument("steps", nargs="*")
+    arguments = parser.parse_args()
+
+    if arguments.halt_after:
+        smbprotocol.connection.Tcp = HaltingTcp
+        if arguments.change_cpu:
+            HaltingTcp.cpus = sorted(os.sched_getaffinity(0))[:2]
+    elif any(step.startswith("compounds:") for step in arguments.steps):
+        smbprotocol.connection.Tcp = CountingTcp
+    for halt_after in arguments.halt_after or [0]:
+        HaltingTcp.halt_after = halt_after
+        run_session(arguments)
     if CountingTcp.sent:
         print("sent", CountingTcp.sent)
 

@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use crate::{Namespace, Process};
 
-const READY_WITHIN: Duration = Duration::from_secs(10);
+const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// A running dnsmasq. Dropping it ends it.
 pub struct Dnsmasq {
@@ -23,9 +23,18 @@ impl Dnsmasq {
     /// # Errors
     /// When dnsmasq cannot be run or does not come up within 10 s; the error quotes its output.
     pub fn start(namespace: &Namespace, at: Ipv4Addr, name: &str, addresses: &[IpAddr]) -> Result<Self> {
+        let records: Vec<_> = addresses.iter().map(|address| (name, *address)).collect();
+        Self::naming(namespace, at, &records)
+    }
+
+    /// The same with a name for each address, which it knows both ways.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn naming(namespace: &Namespace, at: Ipv4Addr, records: &[(&str, IpAddr)]) -> Result<Self> {
         let mut command = Self::command(namespace);
         command.args(["--local-ttl=30".to_owned(), format!("--listen-address={at}")]);
-        for address in addresses {
+        for (name, address) in records {
             command.arg(format!("--host-record={name},{address}"));
         }
         Self::run(command)

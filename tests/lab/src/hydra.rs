@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{Namespace, Outcome, Process, scratch_dir};
 
-const TIME_LIMIT: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_secs(180);
 
 /// hydra inside a namespace, for one server on port 445.
 pub struct Hydra<'a> {

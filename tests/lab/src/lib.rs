@@ -38,6 +38,7 @@ mod spawner;
 mod topology;
 mod tun;
 mod veth;
+mod xdp_dispatcher;
 
 pub use cgroup::Cgroup;
 pub use curl::curl;
@@ -66,3 +67,4 @@ pub use spawner::spawn;
 pub use topology::{Topology, TopologyBuilder, address};
 pub use tun::{Tun, TunCable};
 pub use veth::{End, Veth};
+pub use xdp_dispatcher::attach_xdp_dispatcher;

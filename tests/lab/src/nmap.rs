@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 
 use crate::{Namespace, Outcome, Process};
 
-const TIME_LIMIT: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_secs(180);
 
 /// What a sweep found. The three add up to the number of addresses tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Small TCP and UDP servers for traffic that needs no daemon.
 //!
 //! Each runs in threads of this process, on a socket made inside a namespace; it ends on drop, and by
-//! itself after two minutes at the latest.
+//! itself after a quarter of an hour at the latest.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use crate::{Namespace, poll};
 
 /// The longest a server lives.
-const LIFETIME: Duration = Duration::from_secs(120);
+const LIFETIME: Duration = Duration::from_secs(900);
 /// Time between two checks whether to end.
 const TICK: Duration = Duration::from_millis(20);
 /// The longest a blocked write lasts.

@@ -16,7 +16,7 @@ use crate::output::Output;
 use crate::{Line, Stream, poll, spawn};
 
 /// How long to wait for the ends of the output once the process itself has ended.
-const DRAIN_WITHIN: Duration = Duration::from_secs(2);
+const DRAIN_WITHIN: Duration = Duration::from_secs(15);
 /// Lines quoted in an error.
 const QUOTED: usize = 20;
 

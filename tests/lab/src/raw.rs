@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::Namespace;
+use crate::{Namespace, patience};
 
 /// Frames longer than this are cut on receipt; more than the largest GSO frame.
 const MAX_FRAME_LEN: usize = 128 * 1024;
@@ -45,13 +45,13 @@ impl RawSocket {
         Ok(())
     }
 
-    /// The next frame, or `None` if none came within the time. A VLAN tag, which the kernel removes on
-    /// receipt, is inserted again.
+    /// The next frame, or `None` if none came within the time on this machine ([`patience`]). A VLAN tag,
+    /// which the kernel removes on receipt, is inserted again.
     ///
     /// # Errors
     /// When receiving fails, for example because the interface went away.
     pub fn receive(&self, within: Duration) -> Result<Option<Vec<u8>>> {
-        let deadline = Instant::now() + within;
+        let deadline = Instant::now() + patience(within);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);

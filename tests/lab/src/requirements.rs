@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use crate::{Cgroup, Namespace, python};
+use crate::{Cgroup, Namespace, python, xdp_dispatcher};
 
 /// Environment variable naming a file to which each skipped test appends a line `SKIP <test>: <reason>`.
 const SKIP_LOG: &str = "SMB_SENSOR_SKIP_LOG";
@@ -37,6 +37,8 @@ pub enum Need {
     Prometheus,
     /// The network, and Chromium.
     Browser,
+    /// The network, and xdp-loader with libxdp.
+    XdpTools,
 }
 
 /// Why the whole laboratory (network and Samba) cannot be used here, or `None` if it can.
@@ -66,6 +68,7 @@ pub fn missing_for(need: Need) -> Option<String> {
         Need::Cgroup => CGROUP.clone(),
         Need::Prometheus => missing_programs(&[("prometheus", "prometheus"), ("promtool", "prometheus")]),
         Need::Browser => missing_programs(&[("chromium", "chromium")]),
+        Need::XdpTools => missing_xdp_tools(),
     })
 }
 
@@ -100,6 +103,13 @@ fn missing_syslog() -> Option<String> {
         let folders = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
         let is_there = folders.iter().any(|folder| Path::new(folder).join("rsyslog/lmnsd_gtls.so").is_file());
         (!is_there).then(|| "rsyslogd has no TLS: install the package rsyslog-gnutls".to_owned())
+    })
+}
+
+fn missing_xdp_tools() -> Option<String> {
+    missing_programs(&[("xdp-loader", "xdp-tools")]).or_else(|| {
+        let is_there = xdp_dispatcher::object().is_some();
+        (!is_there).then(|| "there is no xdp-dispatcher.o: install the package xdp-tools".to_owned())
     })
 }
 
@@ -145,7 +155,7 @@ pub fn skip(test: &str, reason: &str) {
 /// network, Samba, impacket and smbprotocol, `require_lab!(Attackers)` for those, nmap, hydra and rclone, `require_lab!(WebDav)` for the Python peers and curl, `require_lab!(Names)` for network, Samba and dnsmasq,
 /// `require_lab!(Syslog)` for namespaces and rsyslogd, `require_lab!(Nats)` for namespaces and nats-server,
 /// `require_lab!(Cgroup)` for namespaces and cgroups, `require_lab!(Prometheus)` and `require_lab!(Browser)` for namespaces and
-/// that program.
+/// that program, `require_lab!(XdpTools)` for namespaces and xdp-loader.
 #[macro_export]
 macro_rules! require_lab {
     () => {

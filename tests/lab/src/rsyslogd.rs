@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::{Namespace, Process, Scratch, poll, scratch_dir};
 
-const READY_WITHIN: Duration = Duration::from_secs(10);
+const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// The port at which it takes messages.
 const PORT: u16 = 6_514;
@@ -96,7 +96,9 @@ impl Rsyslogd {
 /// Whether somebody has the port.
 fn is_bound(at: Ipv4Addr, kind: &str) -> bool {
     if kind == "imudp" {
-        std::net::UdpSocket::bind((at, PORT)).is_err()
+        // Not by binding it, which would keep it from the server.
+        let sockets = fs::read_to_string("/proc/thread-self/net/udp").unwrap_or_default();
+        sockets.contains(&format!(" {:08X}:{PORT:04X} ", u32::from_ne_bytes(at.octets())))
     } else {
         std::net::TcpStream::connect((at, PORT)).is_ok()
     }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::{Namespace, PASSWORD, Process, SHARE, USER, scratch_dir};
 
-const TIME_LIMIT: Duration = Duration::from_secs(20);
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// How a run of smbclient ended.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ enum Login {
 }
 
 /// A client of one server, by default as [`USER`] with her password on [`SHARE`]. Each run is one session and is
-/// killed after 20 s.
+/// killed after a minute.
 pub struct Smbclient<'a> {
     namespace: &'a Namespace,
     server: IpAddr,

@@ -25,7 +25,7 @@ pub const SHARE: &str = "files";
 
 /// The system account behind the user. Not `nobody`, who stands for guests.
 const ACCOUNT: &str = "daemon";
-const READY_WITHIN: Duration = Duration::from_secs(10);
+const READY_WITHIN: Duration = Duration::from_secs(30);
 const ONE_TRY: Duration = Duration::from_millis(200);
 
 /// Settings of smbd.

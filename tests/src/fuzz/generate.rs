@@ -11,8 +11,8 @@ use super::{
 use crate::{
     encapsulation::{
         CHECKSUM, ENDS, ENDS_V6, ERSPAN, ERSPAN_III, ETHERNET, GENEVE, GRE, IPIP, IPV4, IPV6, IPV6_IN_IP,
-        KEY, MPLS_IN_IP, SEQUENCE, VXLAN, VXLAN_GPE, datagram, erspan_ii, erspan_iii, geneve, gre, ip,
-        labels, vxlan, vxlan_gpe,
+        KEY, MPLS_IN_IP, MPLS_IN_UDP, SEQUENCE, VXLAN, VXLAN_GPE, datagram, erspan_ii, erspan_iii, geneve,
+        gre, ip, labels, vxlan, vxlan_gpe,
     },
     frame::{Frame, QINQ, QINQ_OLD, VLAN, extension},
     random::Xorshift,
@@ -90,6 +90,9 @@ fn structured(random: &mut Xorshift) -> Vec<u8> {
     }
     if random.one_in(30) {
         frame = frame.pppoe(random.pick(&PPP));
+        if random.one_in(3) {
+            return compressed(&frame);
+        }
     } else if random.one_in(40) {
         frame = frame.ethertype(random.pick(&[IPV4, IPV6, 0x0806, 0x8847, 0x8848, 0x88E5, 0x0801]));
     }
@@ -100,6 +103,14 @@ fn structured(random: &mut Xorshift) -> Vec<u8> {
         frame = frame.padding(random.below(30));
     }
     if random.one_in(8) { tunnelled(random, &frame) } else { frame.build() }
+}
+
+/// The frame with the protocol of its PPPoE session in one byte (RFC 1661 6.5).
+fn compressed(frame: &Frame) -> Vec<u8> {
+    let mut bytes = frame.build();
+    let protocol = bytes.len() - frame.packet().len() - 2;
+    bytes.remove(protocol);
+    bytes
 }
 
 /// The frame with MPLS labels between its link header and its packet.
@@ -190,7 +201,7 @@ fn payload(random: &mut Xorshift) -> Vec<u8> {
     };
     let [_, b, c, d] = (length.saturating_sub(4) as u32).to_be_bytes();
     let identifier = random.pick(&[0xFE, 0xFE, 0xFF, 0xFD, 0xFC, 0xFB]);
-    let command = random.pick(&[0, 1, 2, 3, 8, 9, 0x25, 0x2F, 0x72, 0x73, 0x75]);
+    let command = random.pick(&[0, 1, 2, 3, 8, 9, 0x0A, 0x0B, 0x25, 0x2F, 0x32, 0x72, 0x73, 0x75, 0xA0]);
     let mut beginning = match random.below(9) {
         0..=3 => vec![0, b, c, d, identifier, b'S', b'M', b'B', 64, 0, 0, 0, 0, 0, 0, 0, command],
         4 => vec![0x81, 0, 0, 68, 0x20, b'E', b'P', b'F'],
@@ -227,7 +238,7 @@ fn tunnelled(random: &mut Xorshift, inner: &Frame) -> Vec<u8> {
         if packet.first().is_some_and(|first| first >> 4 == 6) { (IPV6_IN_IP, IPV6) } else { (IPIP, IPV4) };
     let flags = [CHECKSUM, KEY, SEQUENCE, 0x4000, 1].iter().filter(|_| random.one_in(4)).sum();
     let units = random.below(4) as u8;
-    let outer = match random.below(11) {
+    let outer = match random.below(12) {
         6 => ip(ends, MPLS_IN_IP, &labels(1 + units * 2, &packet)),
         7 => datagram(ends, VXLAN_GPE, &vxlan_gpe(random.below(6) as u8, &packet)),
         8 => ip(ends, GRE, &gre(flags & !SEQUENCE, ERSPAN, &frame)),
@@ -237,6 +248,7 @@ fn tunnelled(random: &mut Xorshift, inner: &Frame) -> Vec<u8> {
             let inner = if kind == 2 { &packet } else { &frame };
             ip(ends, GRE, &gre(flags | SEQUENCE, ERSPAN_III, &erspan_iii(kind, random.one_in(2), inner)))
         }
+        11 => datagram(ends, MPLS_IN_UDP, &labels(1 + units * 2, &packet)),
         0 => ip(ends, protocol, &packet),
         1 => ip(ends, GRE, &gre(flags, ethertype, &packet)),
         2 => ip(ends, GRE, &gre(flags, ETHERNET, &frame)),

@@ -13,6 +13,15 @@ const ENDS: [(&str, &str); 5] = [
     ("10.0.0.4:50004", "9.9.9.9:80"),
 ];
 
+/// Where the first command of an SMB 1 message begins: behind the session header and the SMB header.
+const FIRST_COMMAND: usize = 4 + 32;
+
+/// Commands of SMB 1 behind which another one may follow (MS-CIFS 2.2.2.1).
+const CHAINING: [u8; 8] = [0x24, 0x2D, 0x2E, 0x2F, 0x73, 0x74, 0x75, 0xA2];
+
+/// Commands behind another one: those, and some that end the chain.
+const CHAINED: [u8; 12] = [0x2D, 0x2E, 0x2F, 0x73, 0x75, 0xA2, 0x0A, 0x0B, 0x25, 0x1A, 0x04, 0xFF];
+
 /// One side of a conversation.
 #[derive(Clone, Debug)]
 struct Side {
@@ -96,6 +105,13 @@ fn message(random: &mut Xorshift) -> Vec<u8> {
     let command = if message[4] == 0xFF { 8 } else { 16 };
     message[command] = random.pick(&[0, 1, 2, 3, 5, 8, 9, 13, 0x25, 0x2F, 0x73, 0x75]);
     message[command + 1] = 0;
+    if message[4] == 0xFF && length >= 100 {
+        match random.below(3) {
+            0 => chain(&mut message, random),
+            1 => carrier(&mut message, random),
+            _ => {}
+        }
+    }
     if message[4] == 0xFE && length >= 140 {
         compound(&mut message, random);
     }
@@ -103,6 +119,55 @@ fn message(random: &mut Xorshift) -> Vec<u8> {
         message[3] = random.next() as u8;
     }
     message
+}
+
+/// Makes a chain of commands of one of SMB 1 (MS-CIFS 2.2.3.4), each of which says what is behind it, and where.
+fn chain(message: &mut [u8], random: &mut Xorshift) {
+    message[8] = random.pick(&CHAINING);
+    of_smb1(message, random.one_in(2), random);
+    let mut at = FIRST_COMMAND;
+    loop {
+        let next = at + 5 + random.below(60);
+        let is_last = next + 5 > message.len() || random.one_in(4);
+        let command = if is_last { 0xFF } else { random.pick(&CHAINED) };
+        let offset = if random.one_in(20) { random.next() as u16 } else { (next - 4) as u16 };
+        let [low, high] = offset.to_le_bytes();
+        message[at..at + 5].copy_from_slice(&[random.pick(&[0, 2, 4, 12, 12]), command, 0, low, high]);
+        if is_last {
+            return;
+        }
+        at = next;
+    }
+}
+
+/// Makes one of SMB 1 that carries a DCE-RPC PDU, or something else in its place (MS-CIFS 2.2.4).
+fn carrier(message: &mut [u8], random: &mut Xorshift) {
+    let is_reply = random.one_in(2);
+    // The command, where its data is, and where a response and a request have the offset of that, if they do.
+    let (command, at, fields) = random.pick(&[
+        (0x0A, 52, [0, 0]),
+        (0x0B, 52, [0, 0]),
+        (0x2E, 63, [0, 0]),
+        (0x2F, 67, [0, 0]),
+        (0x25, 80, [51, 61]),
+        (0x32, 80, [51, 61]),
+        (0xA0, 88, [64, 68]),
+    ]);
+    let at = at + random.below(2);
+    message[8] = command;
+    of_smb1(message, is_reply, random);
+    let field = fields[usize::from(!is_reply)];
+    if field != 0 {
+        message[field..field + 2].copy_from_slice(&((at - 4) as u16).to_le_bytes());
+    }
+    let kind = random.pick(&[0, 2, 3, 11, 12, 14, 16, 20]);
+    message[at..at + 8].copy_from_slice(&[5, random.pick(&[0, 0, 1, 2]), kind, 3, 0x10, 0, 0, 0]);
+}
+
+/// Makes it a request or a response of SMB 1, which as a rule succeeds.
+fn of_smb1(message: &mut [u8], is_reply: bool, random: &mut Xorshift) {
+    message[9..13].fill(u8::from(random.one_in(6)));
+    message[13] = if is_reply { 0x80 } else { 0 };
 }
 
 /// A ClientHello of TLS, sometimes with another byte.

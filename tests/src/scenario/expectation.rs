@@ -103,7 +103,8 @@ mod tests {
                     "internal": "10.0.0.2", "external": "8.8.4.4",
                 },
                 "findings": [{ "rule": "smb-to-internet" }],
-                "credentials": [{ "user": "alice" }],
+                "credentials": [{ "user": "alice", "outcome": "accepted" }],
+                "shares": [{ "path": "\\\\8.8.4.4\\files", "connected": true }],
             },
         })
     }
@@ -114,7 +115,9 @@ mod tests {
             .techniques(&["T1187"])
             .never(&["T1048"])
             .message(&["NTLMv2"])
-            .credentials(&["alice"]);
+            .credentials(&["alice"])
+            .accepted(&["alice"])
+            .shares(&["files"]);
         Expectation { incidents: vec![leak], ..Expectation::default() }
     }
 
@@ -139,6 +142,9 @@ mod tests {
             ("/smb_sensor/incident/connections", json!(2)),
             ("/smb_sensor/incident/internal", json!("10.0.0.3")),
             ("/smb_sensor/credentials", json!([])),
+            ("/smb_sensor/credentials/0/outcome", json!("refused")),
+            ("/smb_sensor/shares/0/path", json!("\\\\8.8.4.4\\IPC$")),
+            ("/smb_sensor/shares/0/connected", json!(false)),
         ] {
             let mut bent = opened();
             *bent.pointer_mut(pointer).unwrap() = value;

@@ -2,10 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::Value;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::document::{number, text, texts};
+
+/// Time in which a connection may show more before it opens an incident; the default of `attempt_settle`.
+const SETTLE: Duration = Duration::from_secs(3);
 
 /// Severity of an incident: the four values that Elastic's rule for external alerts maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,6 +115,18 @@ impl Incident {
     #[must_use]
     pub fn alerts(&self) -> usize {
         self.documents.iter().filter(|document| text(document, "/event/kind") == "alert").count()
+    }
+
+    /// Whether its client said nothing for so long that the incident was opened before it said anything, which it did later.
+    #[must_use]
+    pub fn began_silent(&self) -> bool {
+        let is_silent = |evidence| ["attempt", "answered", "connected"].contains(&evidence);
+        let Some(first) = self.documents.first() else { return false };
+        let moment = |pointer| OffsetDateTime::parse(text(first, pointer), &Rfc3339).ok();
+        let waited = moment("/event/created").zip(moment("/event/start"));
+        is_silent(text(first, "/smb_sensor/incident/evidence"))
+            && !is_silent(self.evidence())
+            && waited.is_some_and(|(opened, start)| opened - start >= SETTLE)
     }
 
     /// Faults that no incident may have.

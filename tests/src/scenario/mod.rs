@@ -5,6 +5,7 @@ pub mod evasion;
 mod expectation;
 mod expected;
 mod incident;
+mod kerberos;
 mod list;
 mod ntlm;
 mod smb2;

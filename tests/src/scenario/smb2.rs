@@ -1,6 +1,6 @@
 //! Messages of one SMB 2.1 session (MS-SMB2 2.2), each with its session header (RFC 1002 4.3.1).
 
-use super::ntlm;
+use super::{kerberos, ntlm};
 
 /// NT status of a response (MS-ERREF 2.3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +84,13 @@ impl Dialogue {
     pub(super) fn authenticate(&mut self, user: &str, status: Status) -> Exchange {
         let request = session_setup_request(&ntlm::authenticate(user));
         self.exchange(SESSION_SETUP, status, &request, &session_setup_reply(&[]))
+    }
+
+    /// A log-on by Kerberos, which the server accepts at once.
+    pub(super) fn ticket(&mut self, server: &str) -> Exchange {
+        self.session = SESSION;
+        let request = session_setup_request(&kerberos::token(server));
+        self.exchange(SESSION_SETUP, Status::Success, &request, &session_setup_reply(&[]))
     }
 
     /// Connects to a disk share.

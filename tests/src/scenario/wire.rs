@@ -101,6 +101,11 @@ impl Connection {
         Self { client, server, client_next: c + 1, server_next: s + 1 }
     }
 
+    /// A connection in its middle: the handshake was before.
+    pub(super) const fn joined(client: SocketAddrV4, server: SocketAddrV4) -> Self {
+        Self { client, server, client_next: CLIENT_BEGINS, server_next: SERVER_BEGINS }
+    }
+
     /// Bytes of the client, in as many segments as they take.
     pub(super) fn request(&mut self, tape: &mut Tape, bytes: &[u8]) {
         self.client_next =

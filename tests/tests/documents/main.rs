@@ -66,6 +66,12 @@ fn runs() -> impl Iterator<Item = (String, bool, Vec<Value>)> {
 }
 
 #[test]
+fn readme_has_at_most_150_lines() {
+    let lines = include_str!("../../../README.md").lines().count();
+    assert!(lines <= 150, "README.md has {lines} lines: the rest belongs on a page below docs/");
+}
+
+#[test]
 fn every_document_of_every_capture_follows_its_schema() {
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
     for (what, _, documents) in runs() {

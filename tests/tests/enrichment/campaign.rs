@@ -91,7 +91,16 @@ fn thirty_clients_of_one_rogue_server_are_one_campaign() {
     assert_eq!(text(of(CLIENTS - 1), "/smb_sensor/related/campaign"), campaign);
     assert!(related(of(0)).contains(&id(of(1))) && related(of(1)).contains(&id(of(0))));
     assert!(related(of(CLIENTS - 1)).len() == 16, "bounded");
-    assert_eq!(number(of(CLIENTS - 1), "/smb_sensor/external_host/internal_hosts"), 30);
+    let seen = |what: &str| format!("/smb_sensor/external_host/{what}");
+    let last = of(CLIENTS - 1);
+    assert_eq!(number(last, &seen("internal_hosts")), 30);
+    let first_seen = text(last, &seen("first_seen"));
+    assert_eq!(first_seen, text(of(0), "/smb_sensor/incident/first"), "of the first of them");
+    // One day, unless midnight passed.
+    let day = |at: &str| at.split('T').next().map(str::to_owned);
+    let is_next_day = day(first_seen) != day(text(last, "/smb_sensor/incident/last"));
+    assert_eq!(number(last, &seen("days")), 1 + u64::from(is_next_day));
+    assert_eq!(text(last, &seen("evidence")), "smb");
 
     let listed = border.gateway().command(Agent::program().unwrap());
     let list = {

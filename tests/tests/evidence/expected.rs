@@ -161,6 +161,25 @@ impl Expected {
         assert_eq!(ended.number("unaccounted").unwrap(), 0, "{}", ended.statistics);
     }
 
+    /// Compares the connections of sessions with these names, one after the other, each by itself.
+    pub(crate) fn compare_each(&self, ended: &Ended, names: &[String]) {
+        let incident = ended.only().unwrap();
+        assert_eq!(ended.rules(), self.rules, "{incident:#}");
+        let mut flows: Vec<_> = ended.documents.iter().filter(|document| is_flow(document)).collect();
+        flows.sort_by(|one, other| text(one, "/event/start").cmp(text(other, "/event/start")));
+        assert_eq!(flows.len(), names.len(), "{flows:#?}");
+        let expected = (self.level, self.user, self.credentials.to_vec(), self.shares.to_vec());
+        for (name, flow) in names.iter().zip(flows) {
+            let own = &flow["smb_sensor"];
+            let user = (text(flow, "/source/user/domain"), text(flow, "/source/user/name"));
+            let shares = entries(&own["smb"], "shares").map(|one| (share_name(one), text(one, "/outcome")));
+            let found = (text(own, "/evidence/level"), user, credentials(own), shares.collect::<Vec<_>>());
+            assert_eq!(found, expected, "{name}: {flow:#}");
+            assert_eq!(text(own, "/incident/id"), text(incident, "/smb_sensor/incident/id"), "{name}");
+        }
+        assert_eq!(ended.number("unaccounted").unwrap(), 0, "{}", ended.statistics);
+    }
+
     /// The fields for the bytes of client and server.
     const fn sides(&self) -> [&'static str; 2] {
         if self.inbound { ["came_bytes", "left_bytes"] } else { ["left_bytes", "came_bytes"] }
@@ -278,12 +297,13 @@ fn shares(own: &Value) -> Vec<(&str, &str)> {
         Some(false) => "refused",
         None => "unknown",
     };
-    entries(own, "shares")
-        .map(|share| {
-            let path = text(share, "/path");
-            (path.rsplit('\\').next().unwrap_or(path), outcome(share))
-        })
-        .collect()
+    entries(own, "shares").map(|share| (share_name(share), outcome(share))).collect()
+}
+
+/// The last part of a share's path.
+fn share_name(share: &Value) -> &str {
+    let path = text(share, "/path");
+    path.rsplit('\\').next().unwrap_or(path)
 }
 
 /// Each DCE-RPC interface with called operations, followed by those.

@@ -1,6 +1,6 @@
 //! Messages that are split over segments.
 
-use sensor_lab::{SHARE, Smbd, require_lab};
+use sensor_lab::{PythonClient, SHARE, Smbd, require_lab};
 use sensor_tests::{Ended, number};
 
 use crate::expected::{FETCHED, FETCHED_BY_SMBCLIENT, flow_of};
@@ -35,16 +35,18 @@ fn first_segment_with_a_header_is_enough() {
     Stage::outbound().expect(Smbd::start, |pair| fetches(&pair.smbprotocol().halt_after(40)), &FETCHED);
 }
 
+/// After each byte of the session header and of the identifier behind it, and inside the message header.
+const CUTS: [usize; 9] = [1, 2, 3, 4, 5, 6, 7, 8, 20];
+
 #[test]
 fn first_segment_with_part_of_a_header_is_enough() {
     require_lab!(Python);
-    for first in [20, 8] {
-        Stage::outbound().expect(
-            Smbd::start,
-            |pair| fetches(&pair.smbprotocol().halt_after(first)),
-            &FETCHED,
-        );
-    }
+    Stage::outbound().expect_each(
+        Smbd::start,
+        |pair| fetches(&CUTS.into_iter().fold(pair.smbprotocol(), PythonClient::halt_after)),
+        &FETCHED,
+        &CUTS.map(|cut| format!("cut after {cut} bytes")),
+    );
 }
 
 /// Bytes behind 116 or 124 of the message distinguish a request to a pipe from a file.

@@ -5,8 +5,8 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Context as _, Result};
-use sensor_lab::{Namespace, PythonClient, Smbclient, Topology, address};
-use sensor_tests::{Agent, Ended};
+use sensor_lab::{Namespace, PythonClient, Smbclient, Topology, address, poll};
+use sensor_tests::{Agent, Ended, PATIENCE};
 
 use crate::expected::{Expected, is_flow};
 
@@ -89,12 +89,29 @@ impl Stage {
         session: impl Fn(Pair<'_>),
         expected: &Expected,
     ) -> Ended {
-        let played = self.play(start, session).unwrap();
+        let played = self.play(start, session, 1).unwrap();
         expected.compare(&played);
         played.ended
     }
 
-    fn play<S>(self, start: impl Fn(&Namespace) -> Result<S>, session: impl Fn(Pair<'_>)) -> Result<Played> {
+    /// The same for sessions one after the other, over a connection each, which have these names and the same expected result.
+    pub(crate) fn expect_each<S>(
+        self,
+        start: impl Fn(&Namespace) -> Result<S>,
+        sessions: impl Fn(Pair<'_>),
+        expected: &Expected,
+        names: &[String],
+    ) {
+        let played = self.play(start, sessions, names.len()).unwrap();
+        expected.compare_each(&played.ended, names);
+    }
+
+    fn play<S>(
+        self,
+        start: impl Fn(&Namespace) -> Result<S>,
+        session: impl Fn(Pair<'_>),
+        connections: usize,
+    ) -> Result<Played> {
         let border = Topology::builder().lan_server().build()?;
         let [crossing, internal] = self.pairs(&border)?;
         // Each CPU counts the packets that it sees: what is sent again is not recognised on another one.
@@ -110,7 +127,9 @@ impl Stage {
         let agent = agent.start()?;
         session(internal);
         session(crossing);
-        agent.wait_for(is_flow)?;
+        let ended = || agent.documents().iter().filter(|document| is_flow(document)).count();
+        poll(PATIENCE, || (ended() >= connections).then_some(()))
+            .with_context(|| format!("{} of {connections} connections ended\n{}", ended(), agent.log()))?;
         let sent_again = [crossing.client, crossing.server].map(|host| segments_sent_again(host.namespace));
         let [by_client, by_server] = sent_again;
         Ok(Played {

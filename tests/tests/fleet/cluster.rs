@@ -11,7 +11,7 @@ use sensor_tests::{
 };
 use serde_json::Value;
 
-use super::{config, converse, sensor};
+use super::{config, converse, sensor, wait_for_summaries};
 
 /// Longest time until a cluster has a leader and sensors have sent what waited.
 pub(super) const SETTLED_WITHIN: Duration = Duration::from_secs(60);
@@ -117,6 +117,8 @@ fn nothing_is_lost_or_doubled_while_servers_and_sensors_fail() {
     let mut second = vienna();
     traffic(5);
     settle(&made, &[&mut first, &mut second]);
+    wait_for_summaries(&first, 40).unwrap();
+    wait_for_summaries(&second, 5).unwrap();
     let mut logs = String::new();
     for ended in [first.stop().unwrap(), second.stop().unwrap()] {
         assert_eq!(ended.code, Some(0), "{}", ended.log);

@@ -10,9 +10,10 @@ mod terms;
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use anyhow::Result;
-use sensor_lab::{Answer, End, Namespace, TcpListener, Topology, Veth, address};
-use sensor_tests::{Agent, AgentBuilder, SMB2_MESSAGE, connect, echo};
+use anyhow::{Context as _, Result};
+use sensor_lab::{Answer, End, Namespace, TcpListener, Topology, Veth, address, poll};
+use sensor_tests::{Agent, AgentBuilder, SMB2_MESSAGE, connect, echo, text};
+use serde_json::Value;
 
 /// Time between two reports of health.
 const HEALTH: Duration = Duration::from_secs(1);
@@ -42,6 +43,16 @@ fn converse(border: &Topology, hosts: &[&Namespace]) -> Result<()> {
         echo(&mut connect(host, server.address())?, &SMB2_MESSAGE)?;
     }
     Ok(())
+}
+
+/// Waits until this many connections have their summaries and the outputs of the sensor have all documents. At its end it has
+/// little left to deliver then.
+fn wait_for_summaries(sensor: &Agent, connections: usize) -> Result<()> {
+    let is_summary = |one: &Value| text(one, "/event/action") == "network_flow";
+    let count = || sensor.documents().iter().filter(|one| is_summary(one)).count();
+    poll(cluster::SETTLED_WITHIN, || (count() >= connections).then_some(()))
+        .with_context(|| format!("{} of {connections} summaries\n{}", count(), sensor.log()))?;
+    sensor.wait_for_outputs()
 }
 
 /// Connects the namespace of a server with the gateway. Gives its address.

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use super::{
     behind_gateway,
     cluster::{SETTLED_WITHIN, assert_each_once},
-    config, converse, sensor,
+    config, converse, sensor, wait_for_summaries,
 };
 
 /// Time in which the stream knows an identifier again; an hour in the sensor's own stream.
@@ -62,12 +62,14 @@ fn nothing_is_lost_or_doubled_after_a_long_time_without_a_server() {
         |what: &str| member.ip(&format!("rule {what} pref 10 from {at} to 10.9.1.1 blackhole")).unwrap();
     cut("add");
     converse(&border, &[border.client()]).unwrap();
+    let mut connections = 2;
     poll(SETTLED_WITHIN, || (held().len() > before).then_some(()))
         .unwrap_or_else(|| panic!("nothing arrived\n{}", agent.log()));
     agent.wait_for_log("the output nats does not accept documents").unwrap();
     poll(AWAY_WITHIN, || {
         if agent.documents().len() < MANY {
             converse(&border, &[border.client()]).unwrap();
+            connections += 1;
         }
         let newest = ask(&member, server.address(), ConnectOptions::new(), async |jetstream| {
             let stream = jetstream.get_stream(STREAM).await?;
@@ -80,6 +82,7 @@ fn nothing_is_lost_or_doubled_after_a_long_time_without_a_server() {
     cut("del");
     converse(&border, &[border.client()]).unwrap();
     settle();
+    wait_for_summaries(&agent, connections + 1).unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.code, Some(0), "{}", ended.log);
     assert_each_once(held, &ended.documents, &ended.log);

@@ -49,6 +49,7 @@ fn sensors_apply_shared_exemptions_also_those_that_were_offline() {
     graz.wait_for_log("the fleet shares 1 exemption with this sensor").unwrap();
     graz.wait_for_log("reloaded:").unwrap();
     converse(&border, &[client]).unwrap();
+    graz.wait_for_outputs().unwrap();
     let ended = graz.stop().unwrap();
     assert_eq!((ended.code, incidents(&ended.documents)), (Some(0), 0), "{}", ended.log);
 

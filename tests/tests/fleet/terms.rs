@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     net::Ipv4Addr,
     path::Path,
     time::Duration,
@@ -23,6 +24,9 @@ const OTHER_SERVER: Ipv4Addr = Ipv4Addr::new(1, 1, 1, 1);
 
 /// Longest time until what is known here is known to the others, after their server is back.
 const WITHIN: Duration = Duration::from_secs(60);
+
+/// Three tries to get answers in time, and whether it is the last.
+const LAST_OF_TRIES: [bool; 3] = [false, false, true];
 
 /// Where, which server and when: each finding of a rare destination.
 type Findings = BTreeSet<(&'static str, String, String)>;
@@ -62,8 +66,7 @@ fn destination_is_rare_once_in_the_organisation() {
     let scratch = scratch_dir().unwrap();
     let at = Ipv4Addr::LOCALHOST;
     let mut nats = NatsServer::start(border.gateway(), at, &scratch.path().join("nats"), "").unwrap();
-    let [graz_state, vienna_state, brno_state] =
-        ["graz", "vienna", "brno"].map(|site| scratch.path().join(site));
+    let [graz_state, vienna_state] = ["graz", "vienna"].map(|site| scratch.path().join(site));
     let start = |interface: &str, site: &str, state: &Path| {
         let config = config(&[at], site, Duration::ZERO) + "fleet_terms = true\n";
         sensor(&border, interface, &config).state_dir(state).start().unwrap()
@@ -88,24 +91,39 @@ fn destination_is_rare_once_in_the_organisation() {
     };
     let keys = || bucket().into_keys().collect::<Vec<_>>();
 
-    // Two sites meet the same server: the first one alone reports it.
+    // Two sites meet the same server: the first one alone reports it. A sensor without an answer in time decides alone, which
+    // shows nothing about the answers: then they meet it again as if for the first time.
     let mut findings = Findings::new();
-    let graz = start("lan0", "graz", &graz_state);
-    let vienna = start("lan1", "vienna", &vienna_state);
-    speak(client, address::SERVER_V4);
-    speak(other, address::SERVER_V4);
-    poll(WITHIN, || {
-        let all = [&graz, &vienna].map(Agent::documents);
-        let are_named = all.iter().all(|documents| names(documents, address::SERVER_V4));
-        let is_rare = all.iter().flatten().any(|document| finds(document, RARE));
-        (are_named && is_rare).then_some(())
-    })
-    .unwrap_or_else(|| panic!("{}\n{}", graz.log(), vienna.log()));
-    // At its end a sensor decides about everything that has no answer yet.
-    for (site, agent) in [("graz", graz), ("vienna", vienna)] {
-        let ended = agent.stop().unwrap();
-        assert_eq!(decided_alone(&ended), Some(0), "{}", ended.log);
-        add(&mut findings, site, &ended.documents);
+    for is_last in LAST_OF_TRIES {
+        let graz = start("lan0", "graz", &graz_state);
+        let vienna = start("lan1", "vienna", &vienna_state);
+        speak(client, address::SERVER_V4);
+        speak(other, address::SERVER_V4);
+        poll(WITHIN, || {
+            let all = [&graz, &vienna].map(Agent::documents);
+            let are_named = all.iter().all(|documents| names(documents, address::SERVER_V4));
+            let is_rare = all.iter().flatten().any(|document| finds(document, RARE));
+            (are_named && is_rare).then_some(())
+        })
+        .unwrap_or_else(|| panic!("{}\n{}", graz.log(), vienna.log()));
+        // At its end a sensor decides about everything that has no answer yet.
+        let ended = [("graz", graz), ("vienna", vienna)].map(|(site, agent)| (site, agent.stop().unwrap()));
+        for (site, ended) in &ended {
+            add(&mut findings, site, &ended.documents);
+        }
+        if ended.iter().all(|(_, ended)| decided_alone(ended) == Some(0)) {
+            break;
+        }
+        assert!(!is_last, "{}\n{}", ended[0].1.log, ended[1].1.log);
+        findings.clear();
+        for state in [&graz_state, &vienna_state] {
+            fs::remove_dir_all(state).unwrap();
+        }
+        ask(border.gateway(), (at, 4_222).into(), ConnectOptions::new(), async |jetstream| {
+            jetstream.get_key_value(BUCKET).await?.purge("rare-smb-destination.8.8.4.4").await?;
+            Ok(())
+        })
+        .unwrap();
     }
     assert_eq!(findings.len(), 1, "{findings:?}");
     assert_eq!(keys(), ["rare-smb-destination.8.8.4.4"]);
@@ -138,17 +156,22 @@ fn destination_is_rare_once_in_the_organisation() {
         assert_eq!(decided_alone(&ended), Some(1), "{}", ended.log);
         add(&mut findings, site, &ended.documents);
     }
-    let brno = start("lan1", "brno", &brno_state);
-    for server in [OTHER_SERVER, address::SERVER_V4] {
-        speak(other, server);
-        brno.wait_for(|one| names_one(one, server)).unwrap();
+    for (site, is_last) in ["brno", "linz", "wels"].into_iter().zip(LAST_OF_TRIES) {
+        let third = start("lan1", site, &scratch.path().join(site));
+        for server in [OTHER_SERVER, address::SERVER_V4] {
+            speak(other, server);
+            third.wait_for(|one| names_one(one, server)).unwrap();
+        }
+        // It has the answers when it tells the others in turn.
+        let is_announced = || bucket().values().all(|last| last == site);
+        poll(WITHIN, || is_announced().then_some(())).unwrap_or_else(|| panic!("{:?}", bucket()));
+        let ended = third.stop().unwrap();
+        if decided_alone(&ended) == Some(0) {
+            add(&mut findings, site, &ended.documents);
+            break;
+        }
+        assert!(!is_last, "{}", ended.log);
     }
-    // It has the answers when it tells the others in turn.
-    let is_announced = || bucket().values().all(|site| site == "brno");
-    poll(WITHIN, || is_announced().then_some(())).unwrap_or_else(|| panic!("{:?}", bucket()));
-    let ended = brno.stop().unwrap();
-    assert_eq!(decided_alone(&ended), Some(0), "{}", ended.log);
-    add(&mut findings, "brno", &ended.documents);
 
     let sites = |server: Ipv4Addr| -> Vec<&str> {
         let of = |(site, address, _): &(&'static str, String, String)| {

@@ -28,6 +28,11 @@ fn a_log_on_after_a_flood_is_reported_within_two_seconds() {
 }
 
 #[test]
+fn a_service_that_is_created_from_outside_is_one_critical_incident() {
+    shows("remote-execution");
+}
+
+#[test]
 fn guesses_that_are_minutes_apart_are_one_high_incident() {
     shows("slow-guessing");
 }

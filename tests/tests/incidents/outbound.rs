@@ -18,6 +18,11 @@ fn the_same_leak_three_times_is_one_incident() {
 }
 
 #[test]
+fn a_log_on_by_kerberos_alone_is_a_session_and_shows_no_exfiltration() {
+    shows("kerberos-set-up-alone");
+}
+
+#[test]
 fn a_relay_is_one_critical_incident_each_way() {
     shows("relay");
 }

@@ -31,3 +31,8 @@ fn a_session_kept_alive_every_two_hours_is_one_connection_of_one_incident() {
 fn echoes_after_a_share_are_no_data() {
     shows("echo");
 }
+
+#[test]
+fn echoes_without_a_log_on_are_smb_and_no_data() {
+    shows("echo-only");
+}

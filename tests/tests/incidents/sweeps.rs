@@ -36,3 +36,8 @@ fn a_connect_sweep_inwards_is_one_medium_incident() {
 fn a_slow_sweep_is_one_high_incident() {
     shows("slow-sweep");
 }
+
+#[test]
+fn a_sweep_whose_incident_closes_after_each_address_is_one_high_incident() {
+    shows("hourly-sweep");
+}

@@ -8,9 +8,12 @@ use sensor_common::{
         tcp::ACK,
     },
 };
-use sensor_tests::{Effect, Frame, HOOKS, Outcome, Setup, Twin};
+use sensor_tests::{Effect, Frame, HOOKS, Outcome, Setup, Twin, flows};
 
-use crate::expect::{Row, foreign, hold, kept};
+use crate::{
+    expect::{Row, foreign, hold, kept, on},
+    payload::begin_anew,
+};
 
 const LOCAL: &str = "10.0.0.2";
 const REMOTE: &str = "8.8.4.4";
@@ -122,6 +125,27 @@ fn lower_port_is_the_server_where_the_reply_flag_is_hidden() {
             ]
         });
     hold("lower_port_is_the_server_where_the_reply_flag_is_hidden", &own(), rows);
+}
+
+#[test]
+fn requests_of_both_sides_name_both_as_the_server_and_an_answer_does_not() {
+    let test = "requests_of_both_sides_name_both_as_the_server_and_an_answer_does_not";
+    on(test, &own(), |twin| {
+        let named = SMB_FROM_LOCAL | SMB_FROM_REMOTE | SERVER_IS_LOCAL | SERVER_IS_REMOTE;
+        let ports = (50_020, 4448);
+        let asked = sent(ports, &message(0xFE, REQUEST), 0).0.build();
+        for hook in HOOKS {
+            for (reply, expected) in [(REQUEST, named), (REPLY, named & !SERVER_IS_LOCAL)] {
+                begin_anew(twin, hook);
+                twin.run(hook, &asked).unwrap();
+                let said = received(ports, &message(0xFE, reply), 0).0.build();
+                let effect = twin.run(hook, &said).unwrap();
+                let marks = flows(&effect.records).unwrap().last().unwrap().1.marks;
+                assert_eq!(marks & named, expected, "{hook:?}, reply {reply}");
+            }
+        }
+        vec![]
+    });
 }
 
 #[test]

@@ -14,7 +14,8 @@ use sensor_common::slot::{Hook, Slot, tcp};
 use sensor_core::record;
 use sensor_tests::{Frame, Setup};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Time for which tenants change and are read, half of it with IPv4 and half of it with IPv6.
+const STRESS: Duration = Duration::from_secs(10);
 
 /// Tenants: so many that none returns during a copy.
 const TENANTS: u16 = 64;
@@ -77,22 +78,26 @@ fn change_and_read(wide: bool) {
     let mut reader = kernel.slot_reader().unwrap();
     let cpu = kernel.cpu();
     let done = AtomicBool::new(false);
-    let (read, mixed) = thread::scope(|scope| {
+    let result = thread::scope(|scope| {
         let reading = scope.spawn(|| {
-            elsewhere(cpu);
-            let (mut read, mut mixed) = (0_u64, Vec::new());
+            let mut result = Reading { is_beside: elsewhere(cpu), ..Reading::default() };
+            let mut last = None;
             while !done.load(Ordering::Relaxed) {
                 reader.sweep(cpu, |_, slot| {
-                    read += 1;
-                    mixed.extend(mixture(slot, &expected));
+                    let tenant = Some(slot.line.local_port);
+                    result.copies += 1;
+                    result.changes += u64::from(tenant != last);
+                    last = tenant;
+                    result.mixed.extend(mixture(slot, &expected));
                 });
-                if mixed.len() > 10 {
+                if result.mixed.len() > 10 {
                     break;
                 }
             }
-            (read, mixed)
+            result.left_out = reader.changing();
+            result
         });
-        let end = Instant::now() + PATIENCE / 2;
+        let end = Instant::now() + STRESS / 2;
         while Instant::now() < end && !reading.is_finished() {
             for frame in &frames {
                 kernel.inject(Hook::XdpIngress, frame, 1).unwrap();
@@ -103,17 +108,39 @@ fn change_and_read(wide: bool) {
         done.store(true, Ordering::Relaxed);
         reading.join().unwrap()
     });
-    assert!(read > 1_000, "only {read} copies were made");
-    assert!(mixed.is_empty(), "{} mixtures in {read} copies, the first: {}", mixed.len(), mixed[0]);
+    let Reading { copies, changes, left_out, is_beside, mixed } = result;
+    assert!(copies > 1_000, "only {copies} copies were made");
+    assert!(
+        changes > copies / 2,
+        "only {changes} of {copies} copies are of another tenant than the one before"
+    );
+    // With one CPU alone a tenant never changes while the reader runs.
+    assert!(left_out > 0 || !is_beside, "no change of tenant fell into any of {copies} copies");
+    assert!(mixed.is_empty(), "{} mixtures in {copies} copies, the first: {}", mixed.len(), mixed[0]);
 }
 
-/// Moves the current thread to any CPU but this one, if there is another.
-fn elsewhere(cpu: usize) {
+/// What the reader met.
+#[derive(Default)]
+struct Reading {
+    /// Copies of the slot.
+    copies: u64,
+    /// Copies of another tenant than the copy before.
+    changes: u64,
+    /// Copies that were left out because the tenant changed at that very moment.
+    left_out: u64,
+    /// It ran on another CPU than the writer.
+    is_beside: bool,
+    /// What is wrong with copies.
+    mixed: Vec<String>,
+}
+
+/// Moves the current thread to any CPU but this one; returns whether there is another.
+fn elsewhere(cpu: usize) -> bool {
     let mut others = CpuSet::new();
     let count = thread::available_parallelism().map_or(1, usize::from);
     // This thread inherits the affinity of its parent, so it cannot ask for the number of CPUs.
     for other in (0..count.max(2)).filter(|other| *other != cpu) {
         others.set(other).unwrap();
     }
-    let _ = sched_setaffinity(Pid::from_raw(0), &others);
+    sched_setaffinity(Pid::from_raw(0), &others).is_ok()
 }

@@ -2,7 +2,7 @@
 
 use std::net::TcpStream;
 
-use sensor_lab::{Answer, Namespace, TcpListener, Topology, address, curl, require_lab, scratch_dir};
+use sensor_lab::{Answer, Namespace, TcpListener, Topology, address, curl, poll, require_lab, scratch_dir};
 use sensor_tests::{Agent, Browser, PATIENCE, text};
 use serde_json::Value;
 
@@ -95,7 +95,7 @@ fn host_is_blocked_and_unblocked_by_forms_of_this_page_alone() {
     let answer = post(gateway, "/blocks/end", ORIGIN, &end);
     assert!(answer.ends_with("status 200") && answer.contains("no longer blocked: 8.8.4.4"), "{answer}");
     assert_eq!(text(&agent.wait_for(action("block-ended")).unwrap(), "/user/name"), "Eve");
-    assert!(passes());
+    assert!(poll(PATIENCE, || passes().then_some(())).is_some());
     agent.stop().unwrap();
 
     let agent = Agent::on(gateway, "lan0").config(CONFIG).state_dir(state.path()).start().unwrap();

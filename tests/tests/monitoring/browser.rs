@@ -4,7 +4,7 @@
 use std::{fs, time::Duration};
 
 use sensor_core::incident::{Incident, IncidentId, Milestone, TimelineEntry, fixtures, message};
-use sensor_lab::{Namespace, poll, require_lab, scratch_dir, skip};
+use sensor_lab::{Namespace, patience, poll, require_lab, scratch_dir, skip};
 use sensor_tests::{
     Browser,
     status_page::{ADDRESS, StatusPage, incidents, many_incidents},
@@ -13,8 +13,11 @@ use sensor_tests::{
 /// Time in which an open page shows something new.
 const LIVE: Duration = Duration::from_secs(30);
 
-/// A debug build on a busy machine is given more time than the benchmark.
-const FIRST_PAINT_MILLIS: f64 = 5_000.0;
+/// Time to the first paint of a long list, the best of [`PAINTS`]. A debug build is given more time than the benchmark.
+const FIRST_PAINT: Duration = Duration::from_secs(5);
+
+/// Paints of which the best counts: a busy machine may stand still during one.
+const PAINTS: usize = 3;
 
 /// Names that others chose.
 const HOSTILE: &str = "<script>document.title='broken'</script>\"' onload=x &lt; \u{202e}gpj.\u{7}";
@@ -134,12 +137,16 @@ fn ten_thousand_incidents_are_listed_and_searched_quickly() {
     let mut browser = Browser::start(&namespace).unwrap();
     // The first page also starts the renderer.
     browser.open(&url("/assets/icon.svg")).unwrap();
-    browser.open(&url("/incidents")).unwrap();
-    let paint = "new Promise(done => requestAnimationFrame(() => setTimeout(() => \
-                 done(performance.getEntriesByName('first-contentful-paint')[0].startTime), 100)))";
-    let first_paint = browser.evaluate(paint).unwrap().as_f64().unwrap();
+    let paint = "new Promise(done => new PerformanceObserver(list => \
+                 list.getEntriesByName('first-contentful-paint').forEach(paint => done(paint.startTime)))\
+                 .observe({ type: 'paint', buffered: true }))";
+    let paints = (0..PAINTS).map(|_| {
+        browser.open(&url("/incidents")).unwrap();
+        browser.evaluate(paint).unwrap().as_f64().unwrap()
+    });
+    let first_paint = paints.fold(f64::INFINITY, f64::min);
     println!("first paint of a list of 10,000 incidents after {first_paint:.0} ms");
-    assert!(first_paint < FIRST_PAINT_MILLIS, "first paint after {first_paint} ms");
+    assert!(first_paint < patience(FIRST_PAINT).as_secs_f64() * 1e3, "first paint after {first_paint} ms");
     let text = |browser: &mut Browser, selector: &str| {
         let value = browser.evaluate(&format!("document.querySelector('{selector}').textContent")).unwrap();
         value.as_str().unwrap().to_owned()

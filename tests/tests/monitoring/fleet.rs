@@ -99,9 +99,12 @@ fn fleet_whose_servers_are_gone_is_said_to_be_old() {
     let page = StatusPage::serve(&namespace, incidents()).unwrap();
     page.show_fleet(output("127.0.0.1:4222".parse().unwrap()).unwrap());
     let mut browser = Browser::start(&namespace).unwrap();
-    open(&mut browser, &page);
-    let alert = browser.evaluate("document.querySelector('main [role=alert]').textContent").unwrap();
-    let alert = alert.as_str().unwrap();
+    let said = "document.querySelector('main [role=alert]')?.textContent";
+    let alert = poll(PATIENCE, || {
+        open(&mut browser, &page);
+        browser.evaluate(said).ok()?.as_str().map(str::to_owned)
+    });
+    let alert = alert.unwrap();
     assert!(alert.contains("Not current") && alert.contains("nats://127.0.0.1:4222"), "{alert}");
     assert!(alert.contains("It was never read"), "{alert}");
 }

@@ -167,7 +167,9 @@ fn verdict_is_given_in_a_browser_without_scripts_and_leads_to_the_exemption() {
                 form.note.value = 'nightly <copy>'; form.who.value = 'Ada'; form.querySelector('button').click(); return 1 })()";
     browser.evaluate(fill).unwrap();
     let title = |browser: &mut Browser, wanted: &str| {
-        poll(PATIENCE, || browser.evaluate("document.title").ok().filter(|title| title == wanted)).unwrap();
+        // The title is there before the rest of the page.
+        let loaded = "document.readyState === 'complete' && document.title";
+        poll(PATIENCE, || browser.evaluate(loaded).ok().filter(|title| title == wanted)).unwrap();
     };
     title(&mut browser, "Verdict · smb-sensor");
     let text = browser.evaluate("document.querySelector('main').textContent").unwrap();

@@ -7,11 +7,11 @@ use sensor_tests::{Agent, PATIENCE};
 
 use crate::{
     CONFIG, converse,
-    http::{get, wait_for},
+    http::{Answer, get, wait_for},
 };
 
-/// Time in which a store that does not commit is reported.
-const STUCK: Duration = Duration::from_secs(30);
+/// Time in which a store that does not commit is reported, and in which it commits again.
+const STUCK: Duration = Duration::from_secs(90);
 
 #[test]
 fn ready_while_every_interface_is_watched() {
@@ -19,12 +19,13 @@ fn ready_while_every_interface_is_watched() {
     let border = Topology::border().unwrap();
     let gateway = border.gateway();
     let agent = Agent::on(gateway, "lan0,wan*").config(CONFIG).start().unwrap();
-    let ready = wait_for(gateway, "/readyz", PATIENCE, |answer| answer.status == 200).unwrap();
-    assert_eq!(ready.body, "ready\n");
+    let is_ready = |answer: &Answer| answer.status == 200 && answer.body == "ready\n";
+    wait_for(gateway, "/readyz", PATIENCE, is_ready).unwrap();
     assert_eq!(get(gateway, "/healthz").unwrap().body, "ok\n");
     gateway.ip("link delete lan0").unwrap();
-    let other = wait_for(gateway, "/readyz", PATIENCE, |answer| answer.status == 503).unwrap();
-    assert_eq!(other.body, "interface lan0 is not watched: there is no such interface\n");
+    let gone = "interface lan0 is not watched: there is no such interface\n";
+    let names_it = |answer: &Answer| answer.status == 503 && answer.body == gone;
+    wait_for(gateway, "/readyz", PATIENCE, names_it).unwrap();
     assert_eq!(get(gateway, "/healthz").unwrap().status, 200, "the agent itself works");
     agent.stop().unwrap();
 }
@@ -34,7 +35,7 @@ fn not_ready_while_the_store_does_not_commit() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let gateway = border.gateway();
-    let agent = Agent::on(gateway, "lan0").config(CONFIG).fault("hang:store-writer:15").start().unwrap();
+    let agent = Agent::on(gateway, "lan0").config(CONFIG).fault("hang:store-writer:40").start().unwrap();
     converse(&border).unwrap();
     let stuck = wait_for(gateway, "/readyz", STUCK, |answer| answer.body.contains("the store")).unwrap();
     assert_eq!(stuck.status, 503, "{}", stuck.body);

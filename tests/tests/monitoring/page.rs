@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use sensor_lab::{Topology, require_lab, scratch_dir};
+use sensor_lab::{Topology, poll, require_lab, scratch_dir};
 use sensor_tests::{Agent, PATIENCE};
 
 use crate::{
@@ -45,16 +45,19 @@ fn incident_of_a_running_agent_has_the_text_of_the_command() {
     let beginning = get(gateway, &format!("/incidents/{}", &id[..6])).unwrap();
     assert_eq!(beginning.status, 303, "{}", beginning.body);
     assert!(beginning.head.contains(&format!("location: /incidents/{id}")), "{}", beginning.head);
-    let page = get(gateway, &format!("/incidents/{id}")).unwrap().body;
-    let mut command = Command::new(Agent::program().unwrap());
-    command.args(["alerts", &id, "--state-dir"]).arg(state.path());
-    let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
-    assert!(text.lines().count() > 5, "{text}");
-    // The incident may have gone on meanwhile, except for what is said of its beginning.
-    let shown = unescaped(&page);
-    for line in text.lines().filter(|line| !line.starts_with("  volume") && !line.starts_with("CRITICAL")) {
-        assert!(shown.contains(line), "no {line:?} in\n{shown}");
-    }
+    // The incident may go on between the command and the page: then both are asked again.
+    let missing = || -> Vec<String> {
+        let mut command = Command::new(Agent::program().unwrap());
+        command.args(["alerts", &id, "--state-dir"]).arg(state.path());
+        let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        assert!(text.lines().count() > 5, "{text}");
+        let shown = unescaped(&get(gateway, &format!("/incidents/{id}")).unwrap().body);
+        let lines =
+            text.lines().filter(|line| !line.starts_with("  volume") && !line.starts_with("CRITICAL"));
+        lines.filter(|line| !shown.contains(line)).map(str::to_owned).collect()
+    };
+    poll(PATIENCE, || missing().is_empty().then_some(()))
+        .unwrap_or_else(|| panic!("the page does not show {:#?}", missing()));
     let overview = get(gateway, "/").unwrap();
     assert!(overview.body.contains(&format!("/incidents/{id}")) && overview.body.contains("lan0"));
     assert!(overview.head.contains("content-security-policy: default-src 'none'; style-src 'self'"));

@@ -148,8 +148,9 @@ fn prometheus_answers_every_query_of_dashboard_and_rules() {
     let queries = dashboard_queries();
     assert!(queries.len() > 20, "{queries:?}");
     for query in &queries {
-        let values = prometheus.query(query).unwrap();
-        assert!(!values.is_empty(), "nothing answers {query}");
+        // On a busy machine a scrape may be missed, and then nothing is current for a moment.
+        let values = || prometheus.query(query).ok().filter(|values| !values.is_empty());
+        assert!(poll(SCRAPED, values).is_some(), "nothing answers {query}: {:?}", prometheus.query(query));
     }
     let expressions = alert_expressions();
     assert!(expressions.len() > 10, "{expressions:?}");

@@ -47,6 +47,7 @@ fn documents_of_the_time_without_a_server_are_sent_afterwards() {
     // It is tried again at once, whatever the pause is by now.
     second.signal(Signal::SIGHUP).unwrap();
     converse(&border).unwrap();
+    second.wait_for_outputs().unwrap();
     let second = second.stop().unwrap();
     assert_eq!(second.code, Some(0), "{}", second.log);
     let received = server.join().unwrap();

@@ -44,6 +44,7 @@ fn rsyslog_takes_every_document_over_udp_tcp_and_tls() {
     }
     let is_flow = |one: &Value| text(one, "/data_stream/dataset") == "network_traffic.flow";
     agent.wait_for(is_flow).unwrap();
+    agent.wait_for_outputs().unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.code, Some(0), "{}", ended.log);
     for (name, server) in [("udp", udp), ("tcp", tcp), ("tls", tls)] {

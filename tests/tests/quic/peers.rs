@@ -84,12 +84,25 @@ impl Peers {
         protocols: &[String],
         bytes: usize,
     ) -> bool {
+        self.send_after(|| (), namespace, server, protocols, bytes)
+    }
+
+    /// The same, with a call of `connected` between the connection and the bytes.
+    pub(crate) fn send_after(
+        &self,
+        connected: impl FnOnce(),
+        namespace: &Namespace,
+        server: SocketAddr,
+        protocols: &[String],
+        bytes: usize,
+    ) -> bool {
         let any = if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
         let endpoint = self.endpoint(namespace, any.parse().unwrap(), None);
         let config = self.client_config(protocols);
         let sent = self.runtime.block_on(async {
             let connecting = endpoint.connect_with(config, server, NAME).unwrap();
             let connection = timeout(PATIENCE, connecting).await.expect("an answer in time").ok()?;
+            connected();
             let sent = timeout(PATIENCE, send(&connection, bytes)).await.expect("the end in time");
             connection.close(0_u32.into(), b"");
             timeout(PATIENCE, endpoint.wait_idle()).await.expect("the end in time");

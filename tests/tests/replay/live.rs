@@ -1,7 +1,7 @@
 //! A live session and its replay: the incidents are the same.
 
 use sensor_lab::{Smbd, Topology, address, require_lab, scratch_dir};
-use sensor_tests::{Agent, EvidenceLevel, last_of_each, reaches, smb_session, text};
+use sensor_tests::{Agent, EvidenceLevel, last_of_each, reaches, smb_session, text, wait_for_ends};
 use serde_json::Value;
 
 use crate::{documents, replay};
@@ -65,6 +65,8 @@ fn says_the_same(file: &str, session: impl FnOnce(&Topology), rule: &str) {
     let agent = Agent::on(border.gateway(), "lan0").config(&config).start().unwrap();
     session(&border);
     agent.wait_for(reaches(rule, EvidenceLevel::Share)).unwrap();
+    // Packets after the last look of the agent would be in the recording alone.
+    wait_for_ends(&[border.client(), border.server()]).unwrap();
     let ended = agent.stop().unwrap();
     assert!(ended.found(rule).is_ok(), "{:#?}", ended.documents);
     let live = comparable_all(&ended.documents);

@@ -4,7 +4,7 @@ use std::{net::TcpStream, path::Path};
 
 use sensor_lab::{Answer, TcpListener, Topology, address, poll, require_lab, scratch_dir};
 use sensor_tests::{Agent, Ended, PATIENCE, connect, echo, number, text};
-use sensor_user::storage::Reader;
+use sensor_user::{state::Restored, storage::Reader};
 use serde_json::Value;
 
 const BEFORE: u64 = 3_000;
@@ -37,6 +37,25 @@ fn volume(document: &Value) -> (u64, u64) {
     (of("left"), of("came"))
 }
 
+/// Outbound and inbound payload of the only connection as it is stored: what has left the kernel's slots, and what is in them.
+fn stored_payload(state: &Path) -> Option<(u64, u64)> {
+    let rows = Reader::open(state).ok()?.state(0).ok()?;
+    let stored = Restored::of(&rows).connections;
+    let [connection] = &stored[..] else { return None };
+    let connection = serde_json::to_value(connection).unwrap();
+    let of_side = |side: usize| {
+        let payload = |counts: &Value| number(counts, &format!("/payload/{side}"));
+        let in_slot = |slot: &Value| payload(&slot["counts"]) - payload(&slot["baseline"]);
+        let interfaces = connection["flow"]["interfaces"].as_array()?;
+        let sums = interfaces.iter().map(|one| {
+            let slots = one["slots"].as_array().into_iter().flatten();
+            payload(&one["settled"]) + slots.map(in_slot).sum::<u64>()
+        });
+        Some(sums.sum::<u64>())
+    };
+    Some((of_side(0)?, of_side(1)?))
+}
+
 /// Sends over a connection that an agent saw begin, ends that agent by `end`, continues with another on the same state directory,
 /// and returns the last documents of the incident from both.
 fn over_a_restart(end: impl FnOnce(Agent) -> Vec<Value>) -> (Value, Value, Ended) {
@@ -48,12 +67,8 @@ fn over_a_restart(end: impl FnOnce(Agent) -> Vec<Value>) -> (Value, Value, Ended
     let mut stream = connect(border.client(), server.address()).unwrap();
     send(&mut stream, BEFORE);
     first.wait_for(|document| !id(document).is_empty()).unwrap();
-    // Connections are saved every five seconds.
-    let is_saved = || {
-        let rows = Reader::open(&state).ok()?.state(0).ok()?;
-        (!rows.connections.is_empty()).then_some(())
-    };
-    poll(PATIENCE, is_saved).expect("the connection is stored");
+    let is_saved = || (stored_payload(&state) == Some((BEFORE, BEFORE))).then_some(());
+    poll(PATIENCE, is_saved).unwrap_or_else(|| panic!("stored is {:?}", stored_payload(&state)));
     let before = the_incident(&end(first)).clone();
 
     let second = agent(&border, &state);

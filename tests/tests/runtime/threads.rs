@@ -25,9 +25,6 @@ const SHORTLY: Duration = Duration::from_millis(400);
 /// Longer than two leases of the kernel program: without renewal it has lapsed by then.
 const TWO_LEASES: Duration = Duration::from_secs(21);
 
-/// Time in which an agent ends after one of its threads.
-const WITHIN: Duration = Duration::from_secs(10);
-
 fn is_let_through(from: &Namespace, to: SocketAddr) -> bool {
     from.run(|| TcpStream::connect_timeout(&to, SHORTLY)).unwrap().is_ok()
 }
@@ -42,9 +39,8 @@ fn ends_the_agent(thread: &str, named: &str, records: bool) {
     if records {
         agent = agent.arguments(&["--record", recording.to_str().unwrap()]);
     }
-    let began = Instant::now();
-    let ended = agent.start().unwrap().end().unwrap();
-    assert!(began.elapsed() < WITHIN, "it took {:?}", began.elapsed());
+    let agent = agent.start().unwrap();
+    let ended = agent.end().unwrap();
     assert_eq!(ended.code, Some(1), "{}", ended.log);
     let expected = format!("the thread {named} ended: it panicked: SMB_SENSOR_FAULT asked for it");
     assert!(ended.log.contains(&expected), "{}", ended.log);
@@ -106,25 +102,43 @@ fn enforcement_continues_while_the_store_hangs_for_a_minute() {
     agent.kill().unwrap();
 }
 
+/// A configuration with a threat list in this folder.
+fn with_feed(folder: &std::path::Path) -> String {
+    let feed = folder.join("feed");
+    std::fs::write(&feed, "8.8.4.4\n").unwrap();
+    format!("[[threat_list]]\nname = \"feed\"\nfile = \"{}\"\n", feed.display())
+}
+
 #[test]
-fn a_session_is_reported_while_a_file_that_is_read_does_not_answer_for_a_minute() {
+fn enforcement_continues_while_a_threat_list_that_is_read_does_not_answer() {
     require_lab!(Network);
     let border = Topology::border().unwrap();
     let scratch = scratch_dir().unwrap();
     let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
-    let feed = scratch.path().join("feed");
-    std::fs::write(&feed, "8.8.4.4\n").unwrap();
-    let config = format!("[[threat_list]]\nname = \"feed\"\nfile = \"{}\"\n", feed.display());
-    let agent = Agent::on(border.gateway(), "lan0").config(&config).fault("hang:files:60");
+    let agent =
+        Agent::on(border.gateway(), "lan0").config(&with_feed(scratch.path())).fault("hang:files:600");
+    let mut agent = agent.arguments(&["--enforce"]).start().unwrap();
+    agent.signal(Signal::SIGHUP).unwrap();
+    enforces_for_two_leases(&border, server.address());
+    assert!(!agent.log().contains("reloaded:"), "nothing hung: {}", agent.log());
+    agent.kill().unwrap();
+}
+
+#[test]
+fn a_session_is_reported_while_a_file_that_is_read_does_not_answer() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let scratch = scratch_dir().unwrap();
+    let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
+    let agent =
+        Agent::on(border.gateway(), "lan0").config(&with_feed(scratch.path())).fault("hang:files:600");
     let mut agent = agent.start().unwrap();
     agent.signal(Signal::SIGHUP).unwrap();
-    let began = Instant::now();
     let mut stream = connect(border.client(), server.address()).unwrap();
     sensor_tests::echo(&mut stream, &sensor_tests::SMB2_MESSAGE).unwrap();
     agent.wait_for(sensor_tests::has_finding(OUTBOUND, "smb")).unwrap();
-    assert!(began.elapsed() < Duration::from_secs(30), "it took {:?}", began.elapsed());
     assert!(!agent.log().contains("reloaded:"), "nothing hung: {}", agent.log());
-    // It ends at once, too.
+    // It ends before the file answers, too.
     let ended = agent.stop().unwrap();
     assert_eq!(ended.code, Some(0), "{}", ended.log);
 }
@@ -174,13 +188,19 @@ fn enforcement_and_documents_continue_with_an_unread_log() {
     let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
     let (_reader, stderr) = full_pipe();
     let _agent = agent_with_stderr(&border, scratch.path(), stderr.into());
-    let enforced = poll(PATIENCE, || (!is_let_through(border.client(), server.address())).then_some(()));
+    let is_denied = |one: &Value| text(one, "/smb_sensor/enforcement") == "dropped";
+    // A connection may also be too slow before the agent has begun: its document tells.
+    let enforced = poll(PATIENCE, || {
+        let passes = is_let_through(border.client(), server.address());
+        (!passes && documents(scratch.path()).iter().any(is_denied)).then_some(())
+    });
     enforced.expect("it is not in force, so the agent did not start");
     let written = documents(scratch.path()).len();
     enforces_for_two_leases(&border, server.address());
+    // Another server gives something new to say.
+    let _ = is_let_through(border.client(), (address::SERVER_V6, 445).into());
     let opened = poll(PATIENCE, || {
         let all = documents(scratch.path());
-        let is_denied = |one: &Value| text(one, "/smb_sensor/enforcement") == "dropped";
         (all.len() > written && all.iter().any(is_denied)).then_some(all)
     });
     let opened = opened.expect("documents go on");

@@ -42,6 +42,7 @@ fn child_that_writes_until_it_is_killed() {
             severity: 21,
             at: i64::MAX,
             body: "x".repeat(700),
+            brief: Vec::new(),
         };
         let batch = RowBatch { documents: (0..TOGETHER).map(document).collect(), ..RowBatch::default() };
         handle.submit(batch).unwrap();

@@ -58,21 +58,23 @@ fn agent_continues_on_a_full_disk_and_keeps_its_documents() {
     sent.push(strangers.send());
     // A command meanwhile sees the earlier documents.
     assert!(of(&listed(), before));
-    assert!(!agent.log().contains("takes documents again"), "{}", agent.log());
 
     beside("rm \"$1/ballast\"");
-    agent.wait_for_log("the store takes documents again").unwrap();
-    let last = *sent.last().unwrap();
-    poll(PATIENCE, || of(&agent.documents(), last).then_some(()))
-        .unwrap_or_else(|| panic!("the last is not reported: {}", agent.log()));
-    for client in &sent {
-        assert!(of(&agent.documents(), *client), "{client} is lost: {}", agent.log());
-    }
+    let recovered = "the store takes documents again";
+    agent.wait_for_log(recovered).unwrap();
+    let missing = || -> Vec<Ipv4Addr> {
+        let documents = agent.documents();
+        sent.iter().copied().filter(|client| !of(&documents, *client)).collect()
+    };
+    poll(PATIENCE, || missing().is_empty().then_some(()))
+        .unwrap_or_else(|| panic!("{:?} are lost: {}", missing(), agent.log()));
     let documents = agent.documents();
     let kept = listed();
     assert!(documents.iter().all(|document| kept.contains(document)), "reported and not kept");
     let ended = agent.stop().unwrap();
     assert_eq!(ended.code, Some(0), "{}", ended.log);
-    assert_eq!(ended.log.matches(failed).count(), 1, "{}", ended.log);
+    // The write-ahead log frees space meanwhile, so the store may recover more than once.
+    let [failures, recoveries] = [failed, recovered].map(|words| ended.log.matches(words).count());
+    assert!(failures >= 1 && failures == recoveries, "{}", ended.log);
     assert_eq!((ended.number("unsaved").unwrap(), ended.number("dropped").unwrap()), (0, 0));
 }

@@ -5,6 +5,7 @@ mod crash;
 mod full_disk;
 mod left_open;
 mod listing;
+mod versions;
 
 use std::{
     collections::BTreeSet,

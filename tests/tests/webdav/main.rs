@@ -8,13 +8,14 @@
 mod nothing;
 mod replayed;
 
-use std::{fs, net::Ipv4Addr, time::Duration};
+use std::{fs, net::Ipv4Addr, process::Command, time::Duration};
 
 use sensor_lab::{
     NtlmRelay, PASSWORD, Smbd, Topology, USER, WebDavServer, WsgiDav, address, curl, require_lab,
     scratch_dir, upload_by_webdav,
 };
 use sensor_tests::{Agent, EvidenceLevel, connect, has_finding, number, reaches, text, texts};
+use serde_json::{Value, json};
 
 const RULE: &str = "webdav-to-internet";
 const GIVEN_AWAY: &str = "ntlm-credential-to-internet";
@@ -169,10 +170,17 @@ fn log_on_from_the_internet_is_an_external_one() {
     require_lab!(WebDav);
     let border = Topology::border().unwrap();
     let _server = WebDavServer::start(border.client(), 80).unwrap();
-    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    let state = scratch_dir().unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
     let arguments = with_log_on(&url(address::CLIENT_V4), PASSWORD);
     curl(border.server(), &arguments.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
     agent.wait_for(reaches("external-logon-accepted", EvidenceLevel::Session)).unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(text(ended.only().unwrap(), "/smb_sensor/incident/severity"), "critical");
+
+    let mut exposure = Command::new(Agent::program().unwrap());
+    let listed = exposure.args(["exposure", "--json", "--state-dir"]).arg(state.path()).output().unwrap();
+    let host: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(host["host"], address::CLIENT_V4.to_string());
+    assert_eq!(host["ports"], json!(["80/tcp"]));
 }

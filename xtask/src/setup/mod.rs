@@ -28,7 +28,7 @@ use system::System;
 /// Arguments of `setup`.
 #[derive(clap::Args, Default)]
 pub(crate) struct Arguments {
-    /// List what is missing and install nothing; exit code 1 if anything is missing
+    /// List missing tools and install nothing; exit code 1 if anything is missing
     #[arg(long)]
     check: bool,
 }

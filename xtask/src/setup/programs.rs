@@ -112,6 +112,11 @@ pub(super) const OPTIONAL: &[Program] = &[
         packages: ["nats-server", "nats-server", "nats-server", "nats-server"],
     },
     Program {
+        name: "xdp-loader",
+        purpose: "loads libxdp's dispatcher in a test of interfaces, run in namespaces only",
+        packages: ["xdp-tools", "xdp-tools", "xdp-tools", "xdp-tools"],
+    },
+    Program {
         name: "bpftool",
         purpose: "lists the instructions of the kernel program in a test of them",
         packages: ["bpftool", "bpftool", "bpf", "bpftool"],

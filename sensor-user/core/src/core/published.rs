@@ -39,8 +39,13 @@ impl Core {
         if findings.is_empty() && link.incident.is_none() {
             return;
         }
-        let context =
-            Context { now, identity: &self.identity, lost_records: self.lost_records, learning_until: None };
+        let context = Context {
+            now,
+            identity: &self.identity,
+            lost_records: self.lost_records,
+            learning_until: None,
+            sweep_window: self.settings.limits.sweep.window,
+        };
         let id = self.book.place_connection(view, link, &context);
         let _ = self.merge(id, view, link, now);
         let worst = findings.iter().map(|finding| (finding.severity, finding.risk_score)).max();

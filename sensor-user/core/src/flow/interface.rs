@@ -3,7 +3,10 @@
 use sensor_common::slot::{RecordKind, mark};
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Counts, Observation};
+use crate::record::{Counts, Observation, Progress};
+
+/// Bytes of the shortest message: a session header and a header of SMB 1 (RFC 1002 4.3.1, MS-CIFS 2.2.3.1).
+const SHORTEST_MESSAGE: i32 = 4 + 32;
 
 /// The counts of a connection on one interface.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,6 +28,9 @@ struct SlotCounters {
     /// The part of the counts that belongs to an earlier connection with the same five-tuple.
     baseline: Counts,
     counts: Counts,
+    /// How far the streams were followed up to these counts, if that is known.
+    #[serde(skip)]
+    progress: Option<[Progress; 2]>,
 }
 
 impl InterfaceCounters {
@@ -61,6 +67,35 @@ impl InterfaceCounters {
         self.slots.windows(2).all(|pair| pair[0].cpu == pair[1].cpu)
     }
 
+    /// Whether the slots, when nothing more comes, show a message that no CPU looked at. What one CPU missed of a stream that it
+    /// saw whole, it says by itself.
+    pub(super) fn missed_between_cpus(&self, smb_spoken: bool) -> bool {
+        [0, 1].into_iter().any(|side| self.missed_of(side, smb_spoken))
+    }
+
+    fn missed_of(&self, side: usize, smb_spoken: bool) -> bool {
+        let counts_side = |slot: &&SlotCounters| slot.counts.packets[side] > slot.baseline.packets[side];
+        let slots: Vec<&SlotCounters> = self.slots.iter().filter(counts_side).collect();
+        if slots.windows(2).all(|pair| pair[0].cpu == pair[1].cpu) {
+            return false;
+        }
+        // A slot that served an earlier connection may still show the place in that one.
+        let own = slots.iter().filter(|slot| slot.baseline.total_packets() == 0);
+        let shown: Vec<Progress> = own.filter_map(|slot| Some(slot.progress?[side])).collect();
+        let Some(seen) = latest(shown.iter().map(|one| one.seen).filter(|seen| *seen != 0)) else {
+            return false;
+        };
+        let holds_message = |from: u32| seen.wrapping_sub(from) as i32 >= SHORTEST_MESSAGE;
+        if shown.iter().any(|one| one.begun && one.next.is_some_and(holds_message)) {
+            return true;
+        }
+        // A slot that is gone, or whose present state is not known, may have shown a later message. In other protocols, nothing is
+        // to be looked at.
+        let all_shown = shown.len() == slots.len() && self.settled.total_packets() == 0;
+        let next = latest(shown.iter().filter_map(|one| one.next));
+        smb_spoken && all_shown && next.is_some_and(holds_message)
+    }
+
     /// Whether counts of this generation of a slot are known.
     pub(super) fn counts_slot_of(&self, seen: &Observation) -> bool {
         self.slots.iter().any(|slot| slot.cpu == seen.cpu && slot.generation == seen.generation)
@@ -94,7 +129,12 @@ impl InterfaceCounters {
         match at {
             // A record may be read after a sweep that saw more. Within one generation counts only grow.
             Some(at) if self.slots[at].counts.total_packets() > seen.counts.total_packets() => {}
-            Some(at) => self.slots[at].counts = seen.counts,
+            Some(at) => {
+                let slot = &mut self.slots[at];
+                let known = slot.progress.filter(|_| slot.counts == seen.counts);
+                slot.progress = seen.progress.or(known);
+                slot.counts = seen.counts;
+            }
             // The counts of another generation remain until their settled record arrives. If that is lost, they are the
             // best approximation.
             None => self.slots.push(SlotCounters {
@@ -102,6 +142,7 @@ impl InterfaceCounters {
                 generation: seen.generation,
                 baseline: zero(),
                 counts: seen.counts,
+                progress: seen.progress,
             }),
         }
     }
@@ -112,6 +153,11 @@ impl InterfaceCounters {
         self.slots.clear();
         self.syn_slot = None;
     }
+}
+
+/// The last of some sequence numbers, around 2^32 (RFC 9293 3.4).
+fn latest(numbers: impl Iterator<Item = u32>) -> Option<u32> {
+    numbers.reduce(|one, other| if other.wrapping_sub(one) as i32 > 0 { other } else { one })
 }
 
 const fn zero() -> Counts {

@@ -29,6 +29,7 @@ impl Flow {
         for (known, read) in self.messages_read.iter_mut().zip(reader.spoken()) {
             *known |= read;
         }
+        self.smb_answered |= reader.is_answered();
         self.client_by_requests = self.client_by_requests.or(reader.client());
         self.incomplete |= reader.has_gaps();
         self.conflicting |= reader.has_conflicts();
@@ -66,12 +67,21 @@ impl Flow {
             || self.facts.as_deref().is_some_and(Facts::smb_spoken)
     }
 
-    /// SMB messages were seen from both sides. Those of one side alone may be the content of another protocol.
+    /// SMB messages were seen from both sides, and that of one fits as the answer to that of the other. Messages of one side alone,
+    /// or requests of both, may be the content of another protocol.
     pub(super) fn smb_exchanged(&self) -> bool {
         let [local, remote] = self.messages_read;
         self.smb_spoken()
             && (local || self.marks & mark::SMB_FROM_LOCAL != 0)
             && (remote || self.marks & mark::SMB_FROM_REMOTE != 0)
+            && (self.smb_answered || !self.headers_contradict())
+    }
+
+    /// Headers of messages on a port that is not watched name either side as the server. Encrypted and compressed messages hide what
+    /// they are: there the ports decide, which may differ from other messages.
+    const fn headers_contradict(&self) -> bool {
+        const BOTH: u16 = mark::SERVER_IS_LOCAL | mark::SERVER_IS_REMOTE;
+        self.marks & BOTH == BOTH && self.marks & (mark::ENCRYPTED | mark::COMPRESSED) == 0
     }
 
     /// Messages of SMB 3 were encrypted.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sensor_common::slot::{RecordKind, Side, mark, tcp};
+use sensor_common::slot::{RecordKind, Side, TCP, mark, tcp};
 use sensor_dissect::{
     Facts,
     facts::{Datagrams, FactCounters},
@@ -78,6 +78,9 @@ pub struct Flow {
     pub(super) messages_read: [bool; 2],
     /// The negotiation of the dialect was read.
     pub(super) negotiated: bool,
+    /// SMB messages of both sides were seen that do not contradict each other about who is the client.
+    #[serde(default)]
+    pub(super) smb_answered: bool,
     /// Bytes of payload that were read, of both sides.
     pub(super) bytes_read: u64,
     /// Some of its messages could not be read.
@@ -128,6 +131,7 @@ impl Flow {
             responded: [false; 2],
             messages_read: [false; 2],
             negotiated: false,
+            smb_answered: false,
             bytes_read: 0,
             incomplete: false,
             conflicting: false,
@@ -282,13 +286,24 @@ impl Flow {
         self.client_by_headers = self.client_by_headers.or(seen.client);
         let interface = self.interface(seen.id.ifindex);
         interface.count(kind, seen);
-        // Where packets are spread over CPUs each has gaps, and where they are out of order there is one for a moment.
+        // Where packets are spread over CPUs each has gaps, and where they are out of order there is one for a moment: what was missed
+        // between the CPUs is looked for when nothing more comes.
         let lasts = !matches!(kind, Some(RecordKind::Opened | RecordKind::Rose));
         let gap = seen.unfollowed.gap && lasts && interface.is_on_one_cpu();
         self.incomplete |= seen.unfollowed.messages || gap;
         self.update_ending();
         self.update(services);
         self.accounted() - before
+    }
+
+    /// Looks for messages that passed between the CPUs, unread, in slots that do not change any more.
+    pub(super) fn note_missed_messages(&mut self) {
+        let smb_spoken = self.smb_spoken();
+        // Heads of HTTP are found without a place in the stream.
+        if self.tuple.transport != TCP || self.marks & mark::HTTP != 0 && !smb_spoken {
+            return;
+        }
+        self.incomplete |= self.interfaces.iter().any(|one| one.missed_between_cpus(smb_spoken));
     }
 
     /// Drops the facts of its messages, which use most of its memory. Level and counters stay.
@@ -309,6 +324,7 @@ impl Flow {
     /// Derives roles and level again; returns whether they changed.
     pub(super) fn update(&mut self, services: &ServicePorts) -> bool {
         let (level, client) = (self.level, self.client());
+        self.smb_answered |= self.smb_exchanged();
         let changed = self.update_roles(services);
         let current = self.current_level();
         // A level that was derived with the wrong client does not stay.

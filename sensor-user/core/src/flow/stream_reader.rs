@@ -28,6 +28,8 @@ pub(super) struct StreamReader {
     streams: [Stream; 2],
     /// Sides of which a message was read.
     spoken: [bool; 2],
+    /// Whether messages of each side show that it is the client, and that it is the server.
+    shown: [[bool; 2]; 2],
     /// The side that sent the first request or received the first response.
     client: Option<Side>,
     /// The first message that shows its sender came from the side that the handshake shows.
@@ -51,6 +53,7 @@ impl StreamReader {
             dissector: Dissector::resume(key, framing, facts),
             streams: [Stream::new(framing), Stream::new(framing)],
             spoken: [false; 2],
+            shown: [[false; 2]; 2],
             client: None,
             handshake_agrees: None,
             pieces: 0,
@@ -110,12 +113,18 @@ impl StreamReader {
         }
         let mut new = false;
         for message in messages {
-            let sender = self.sender(&message.bytes, assumed, presumed.certain);
+            let shown = sender(self.framing, &message.bytes);
+            if self.is_spoken(&message.bytes) {
+                self.spoken[side as usize] = true;
+                if let Some(shown) = shown {
+                    self.shown[side as usize][shown as usize] = true;
+                }
+            }
+            let sender = self.sender(shown, assumed, presumed.certain);
             if let Some(sender) = sender {
                 let client = if sender == Sender::Client { side } else { side.peer() };
                 self.client.get_or_insert(client);
             }
-            self.spoken[side as usize] |= self.is_spoken(&message.bytes);
             let reading = self.dissector.message(sender.unwrap_or(assumed), &message.bytes);
             new |= !reading.new.is_empty();
             self.unread |= reading.problem.is_some_and(Problem::leaves_rest);
@@ -123,10 +132,9 @@ impl StreamReader {
         new
     }
 
-    /// The sender of a message. Where the handshake shows the client, the side counts more than what a message claims of itself, unless
-    /// the first message contradicts the handshake.
-    fn sender(&mut self, message: &[u8], assumed: Sender, certain: bool) -> Option<Sender> {
-        let shown = sender(self.framing, message);
+    /// The sender of a message that shows this one. Where the handshake shows the client, the side counts more than what a message claims
+    /// of itself, unless the first message contradicts the handshake.
+    fn sender(&mut self, shown: Option<Sender>, assumed: Sender, certain: bool) -> Option<Sender> {
         if certain && let Some(shown) = shown {
             self.handshake_agrees.get_or_insert(shown == assumed);
         }
@@ -150,6 +158,12 @@ impl StreamReader {
     /// Sides of which a message was read.
     pub(super) const fn spoken(&self) -> [bool; 2] {
         self.spoken
+    }
+
+    /// Whether a request of one side and a response of the other were read.
+    pub(super) const fn is_answered(&self) -> bool {
+        let [[local_asks, local_answers], [remote_asks, remote_answers]] = self.shown;
+        local_asks && remote_answers || remote_asks && local_answers
     }
 
     /// The client, as the first request or response shows it.

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     address::Direction,
     level::Severity,
-    recent::Recent,
+    lru_map::LruMap,
     rules::{self, Finding},
     time::Timestamp,
     view::FlowView,
@@ -31,9 +31,6 @@ use crate::{
 
 /// Time for which a pair of hosts is remembered: what shows nothing new in it continues its incident.
 const REMEMBERED: Duration = Duration::from_secs(7 * 86_400);
-
-/// Time for which a client that tries ever more servers goes on with one incident.
-const SAME_SWEEP: Duration = Duration::from_secs(86_400);
 
 /// Incidents that are kept in memory; the store has those that went.
 const MAX_INCIDENTS: usize = 1 << 16;
@@ -58,6 +55,8 @@ pub(crate) struct Context<'a> {
     pub(crate) identity: &'a [u8; 32],
     pub(crate) lost_records: u64,
     pub(crate) learning_until: Option<Timestamp>,
+    /// Time for which the incident of a client goes on with the next target.
+    pub(crate) sweep_window: Duration,
 }
 
 /// The incidents.
@@ -66,7 +65,7 @@ pub(crate) struct Book {
     incidents: HashMap<IncidentId, StoredIncident>,
     keys: HashMap<Key, IncidentId>,
     /// The first targets of each client, so that a sweep is known before any of its attempts had its time.
-    first_targets: Recent<(IpAddr, u8), Vec<IpAddr>>,
+    first_targets: LruMap<(IpAddr, u8), Vec<IpAddr>>,
     quota: Quota,
     idle: Duration,
     changed: BTreeSet<IncidentId>,
@@ -82,7 +81,7 @@ impl Book {
         Self {
             incidents: HashMap::new(),
             keys: HashMap::new(),
-            first_targets: Recent::new(CLIENTS),
+            first_targets: LruMap::new(CLIENTS),
             quota: Quota::new(incidents_per_window),
             idle,
             changed: BTreeSet::new(),
@@ -349,3 +348,6 @@ const fn direction_number(direction: Direction) -> u8 {
         Direction::Inbound => 1,
     }
 }
+
+#[cfg(test)]
+mod tests;

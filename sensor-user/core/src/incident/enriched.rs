@@ -31,7 +31,7 @@ impl Enriched {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::incident::fixtures;
+    use crate::{enrichment::ConfiguredName, incident::fixtures};
 
     #[test]
     fn later_answer_adds_and_forgets_nothing() {
@@ -56,5 +56,24 @@ mod tests {
         let mut sweep = fixtures::sweep();
         let external = Enriched { external: first.internal, ..Enriched::default() };
         assert!(!external.apply(&mut sweep), "300 hosts have no hardware address");
+    }
+
+    #[test]
+    fn configured_names_are_replaced_as_a_whole_and_never_forgotten() {
+        let mut leak = fixtures::leak_accepted();
+        let named = |names: &[&str]| {
+            let name = |name: &&str| ConfiguredName { name: (*name).into(), origin: "list provider".into() };
+            let configured_names = names.iter().map(name).collect();
+            let external = Enrichment { configured_names, ..Enrichment::default() };
+            Enriched { external, ..Enriched::default() }
+        };
+        assert!(
+            named(&["a.example", "b.example"]).apply(&mut leak) && named(&["c.example"]).apply(&mut leak)
+        );
+        assert!(!named(&[]).apply(&mut leak));
+        let known: Vec<_> =
+            leak.external.enrichment.configured_names.iter().map(ToString::to_string).collect();
+        assert_eq!(known, ["c.example (DNS name in list provider)"]);
+        assert_eq!(leak.external.best_name(), Some("c.example"), "before the name that it gives itself");
     }
 }

@@ -5,6 +5,7 @@ mod credentials;
 
 use std::{net::IpAddr, sync::Arc};
 
+use ipnet::IpNet;
 use sensor_dissect::{
     Facts,
     facts::{Outcome, Signing},
@@ -42,11 +43,21 @@ impl Party {
 
     /// Another address, which was not counted yet.
     pub(super) fn add(&mut self, address: IpAddr) {
+        let before = match (self.count, self.addresses.as_slice()) {
+            (1, [only]) => Some((*only).into()),
+            _ => self.network,
+        };
+        self.network = before.and_then(|net| widened(net, address));
         self.count += 1;
         if self.addresses.len() < MAX_ADDRESSES {
             self.addresses.push(address);
         }
     }
+}
+
+/// The smallest network with `net` and this address; `None` if they are of two families.
+fn widened(net: IpNet, address: IpAddr) -> Option<IpNet> {
+    std::iter::successors(Some(net), IpNet::supernet).find(|wider| wider.contains(&address))
 }
 
 impl Incident {

@@ -1,8 +1,8 @@
 //! One line about an incident: what happened, between whom, how far it got.
 //!
-//! There are two forms. [`sentence`] is whole and stands in documents; [`summary`] is short and stands beside the hosts in a
-//! list. Both say only what was observed. Nothing is said to be absent that was not read. A user and an outcome in one sentence belong
-//! to the same log-on.
+//! [`sentence`] is whole and stands in documents; [`summary`] is short and stands beside the hosts in a list; [`title`] stands above
+//! the particulars. All of them say only what was observed. Nothing is said to be absent that was not read. A user and an outcome
+//! in one sentence belong to the same log-on.
 
 mod clauses;
 mod contact;
@@ -45,6 +45,13 @@ pub fn sentence(incident: &Incident) -> String {
     whole
 }
 
+/// What happened in words that need no address, for a view that has the particulars in lines of its own; [`sentence`] where there is
+/// no simpler one. Without a full stop.
+#[must_use]
+pub fn title(incident: &Incident) -> String {
+    headline(incident).plain.unwrap_or_else(|| sentence(incident))
+}
+
 /// The short line, for a list that shows the hosts in columns of their own. Times in it are UTC.
 #[must_use]
 pub fn summary(incident: &Incident) -> String {
@@ -67,17 +74,19 @@ pub fn summary(incident: &Incident) -> String {
 struct Headline {
     whole: String,
     short: String,
+    /// The same in words that need no address.
+    plain: Option<String>,
     /// It says how much data moved.
     says_volume: bool,
 }
 
 impl Headline {
     fn new(whole: String, short: String) -> Self {
-        Self { whole, short, says_volume: false }
+        Self { whole, short, plain: None, says_volume: false }
     }
 
     fn with_volume(whole: String, short: String) -> Self {
-        Self { whole, short, says_volume: true }
+        Self { whole, short, plain: None, says_volume: true }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -34,6 +35,9 @@ pub struct Party {
     pub count: u64,
     /// There were more than could be counted.
     pub at_least: bool,
+    /// The smallest network with all addresses that were counted, where there are several of one family.
+    #[serde(default)]
+    pub network: Option<IpNet>,
     /// The name that it gives itself: workstation, NetBIOS or DNS computer name.
     pub name: Option<String>,
     /// What the inventory says of it, where it is one own host.

@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use sensor_common::slot::UDP;
 use sensor_dissect::escape::shown;
 use time::{OffsetDateTime, macros::format_description};
@@ -17,6 +18,9 @@ use crate::{
     service::Service,
     time::Timestamp,
 };
+
+/// Shortest prefix of a network that is named beside the number of addresses in it, IPv4 and IPv6.
+const NARROW: (u8, u8) = (16, 48);
 
 /// Text off the wire, fit to be shown.
 pub(super) fn clean(text: &str) -> String {
@@ -35,9 +39,19 @@ impl Party {
     /// Its address with the name that the inventory gives it, or how many addresses it has.
     #[must_use]
     pub fn phrase(&self) -> String {
+        self.named(self.asset.as_ref().map(|asset| asset.name.as_str()))
+    }
+
+    /// The same with its best name: for advice to somebody who has to find it. The address stays beside the name, which it may have
+    /// given itself.
+    pub(super) fn named_phrase(&self) -> String {
+        self.named(self.best_name().filter(|name| !name.is_empty()))
+    }
+
+    fn named(&self, name: Option<&str>) -> String {
         match self.addresses.first() {
-            Some(address) if self.count <= 1 => match &self.asset {
-                Some(asset) => format!("{address} ({})", clean(&asset.name)),
+            Some(address) if self.count <= 1 => match name {
+                Some(name) => format!("{address} ({})", clean(name)),
                 None => address.to_string(),
             },
             None if self.count == 0 => "unknown".to_owned(),
@@ -49,21 +63,29 @@ impl Party {
         }
     }
 
+    /// The network with all of its addresses, where it has many in a narrow one.
+    #[must_use]
+    pub fn narrow_network(&self) -> Option<IpNet> {
+        let narrow = |net: &IpNet| net.prefix_len() >= if net.addr().is_ipv4() { NARROW.0 } else { NARROW.1 };
+        self.network.filter(|_| self.count > 1 && !self.at_least).filter(narrow)
+    }
+
     /// Its address, where it has one only.
     #[must_use]
     pub fn only_address(&self) -> Option<IpAddr> {
         (self.count <= 1).then(|| self.addresses.first().copied()).flatten()
     }
 
-    /// Its name: the inventory's before that of its lease, that before the one of reverse DNS, and that before the one that it gives
-    /// itself.
+    /// Its name: the inventory's before that of its lease, that before one of the configuration, that before the one of reverse DNS,
+    /// and that before the one that it gives itself.
     #[must_use]
     pub fn best_name(&self) -> Option<&str> {
         let asset = self.asset.as_ref().map(|asset| asset.name.as_str());
         let known = self.enrichment();
         let lease = known.and_then(|known| known.lease_name.as_deref());
+        let configured = known.and_then(|known| known.configured_names.first()).map(|one| one.name.as_str());
         let dns = known.and_then(|known| known.dns_name.as_deref());
-        asset.or(lease).or(dns).or(self.name.as_deref())
+        asset.or(lease).or(configured).or(dns).or(self.name.as_deref())
     }
 
     /// What is known of it from elsewhere, if it is one host.
@@ -308,4 +330,9 @@ pub(super) fn since(at: Timestamp, now: Timestamp) -> String {
 /// "10:13", UTC.
 pub(super) fn clock(at: Timestamp) -> String {
     civil(at).format(format_description!("[hour]:[minute]")).unwrap_or_default()
+}
+
+/// "10:13:55", UTC.
+pub(super) fn clock_to_the_second(at: Timestamp) -> String {
+    civil(at).format(format_description!("[hour]:[minute]:[second]")).unwrap_or_default()
 }

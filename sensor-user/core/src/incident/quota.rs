@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{IncidentId, QuotaSummary};
-use crate::{level::EvidenceLevel, recent::Recent, rules::RuleMeta, time::Timestamp};
+use crate::{level::EvidenceLevel, lru_map::LruMap, rules::RuleMeta, time::Timestamp};
 
 /// Length of a window.
 pub(crate) const WINDOW: Duration = Duration::from_secs(300);
@@ -44,7 +44,7 @@ struct Window {
     opened: u64,
     held_back: HashSet<IncidentId>,
     uncounted: u64,
-    sources: Recent<IpAddr, u64>,
+    sources: LruMap<IpAddr, u64>,
     loudest: Vec<(IpAddr, u64)>,
     summaries: u64,
 }
@@ -117,7 +117,7 @@ impl Window {
             opened: 0,
             held_back: HashSet::new(),
             uncounted: 0,
-            sources: Recent::new(SOURCES),
+            sources: LruMap::new(SOURCES),
             loudest: Vec::new(),
             summaries: 0,
         }

@@ -3,7 +3,7 @@
 use super::{
     CredentialMethod, Incident, LogonOutcome, Scope,
     covered::Covered,
-    phrase::{clean, clock},
+    phrase::{clean, clock, clock_to_the_second},
 };
 use crate::{
     address::Direction,
@@ -68,6 +68,15 @@ pub fn steps(incident: &Incident, networks_defined: bool) -> Steps {
     steps
 }
 
+/// Client and server. The internal one has its best name, because somebody has to find it.
+fn hosts(incident: &Incident) -> (String, String) {
+    let (internal, external) = (incident.internal.named_phrase(), incident.external.phrase());
+    match incident.direction {
+        Direction::Outbound => (internal, external),
+        Direction::Inbound => (external, internal),
+    }
+}
+
 /// The command that cuts the two hosts off from each other, where that is urgent.
 fn block(incident: &Incident) -> Option<String> {
     let is_urgent = incident.severity >= Severity::High && incident.level >= EvidenceLevel::Answered;
@@ -79,7 +88,7 @@ fn block(incident: &Incident) -> Option<String> {
     (is_urgent && incident.scope == Scope::Pair).then(|| {
         let id = incident.id;
         format!(
-            "Cut them off from each other meanwhile: `smb-sensor block {internal},{external} --for 24h --reason {id}`."
+            "Cut them off from each other meanwhile: `smb-sensor block {internal} {external} --for 24h --reason {id}`."
         )
     })
 }
@@ -87,7 +96,7 @@ fn block(incident: &Incident) -> Option<String> {
 /// What to ask of somebody who knows what the internal host is for.
 fn by_role(incident: &Incident, steps: &mut Steps) {
     let Some(asset) = &incident.internal.asset else { return };
-    let (host, other) = (incident.internal.phrase(), incident.external.phrase());
+    let (host, other) = (incident.internal.named_phrase(), incident.external.phrase());
     let whom = asset.owner.as_deref().map_or_else(|| format!("whoever runs {host}"), clean);
     match (&asset.role, incident.direction) {
         (Some(AssetRole::Scanner), Direction::Outbound) => {
@@ -106,7 +115,7 @@ fn by_role(incident: &Incident, steps: &mut Steps) {
 }
 
 fn sweep(incident: &Incident, steps: &mut Steps) {
-    let client = incident.client().phrase();
+    let (client, _) = hosts(incident);
     let answered = incident.targets.is_some_and(|targets| targets.answered > 0);
     match incident.direction {
         Direction::Outbound => {
@@ -129,7 +138,7 @@ fn sweep(incident: &Incident, steps: &mut Steps) {
 }
 
 fn exposure(incident: &Incident, steps: &mut Steps) {
-    let (server, ports) = (incident.server().phrase(), incident.ports_phrase());
+    let ((_, server), ports) = (hosts(incident), incident.ports_phrase());
     steps.check.push(format!(
         "Find the firewall rule, port forwarding or public address that makes {ports} of {server} reachable."
     ));
@@ -162,12 +171,12 @@ fn relay(incident: &Incident, steps: &mut Steps) {
         .push("Find the host that gave the response away, and what made it connect outwards.".to_owned());
     steps.contain.push(format!(
         "Require SMB signing on {} and on every other server; it makes relayed log-ons worthless.",
-        incident.internal.phrase()
+        incident.internal.named_phrase()
     ));
 }
 
 fn execution(incident: &Incident, steps: &mut Steps) {
-    let server = incident.server().phrase();
+    let (_, server) = hosts(incident);
     let around = clock(incident.first);
     if incident.shows("T1569.002") {
         steps.check.push(format!("Look for the service that was created, changed or started on {server} from {around} UTC on (event 7045), and for its program file."));
@@ -189,7 +198,7 @@ fn execution(incident: &Incident, steps: &mut Steps) {
 }
 
 fn guessing(incident: &Incident, steps: &mut Steps) {
-    let (client, server) = (incident.client().phrase(), incident.server().phrase());
+    let (client, server) = hosts(incident);
     steps.check.push(format!(
         "Look at the accounts that were tried: are they locked out, and does {server} lock accounts at all?"
     ));
@@ -200,7 +209,7 @@ fn guessing(incident: &Incident, steps: &mut Steps) {
 
 /// SMB over QUIC: what is behind the first packets is encrypted, so the two hosts have to say it.
 fn over_quic(incident: &Incident, steps: &mut Steps) {
-    let (client, server) = (incident.client().phrase(), incident.server().phrase());
+    let (client, server) = hosts(incident);
     match incident.direction {
         Direction::Outbound => {
             steps.check.push(format!("Find what made {client} use SMB over QUIC with {server}: a drive mapping, `net use` with /TRANSPORT:QUIC, or a tool. On Windows, look in the event log Microsoft-Windows-SMBClient/Connectivity."));
@@ -222,10 +231,10 @@ fn is_over_quic_alone(incident: &Incident) -> bool {
 }
 
 fn outbound(incident: &Incident, steps: &mut Steps) {
-    let (client, server) = (incident.client().phrase(), incident.server().phrase());
+    let (client, server) = hosts(incident);
     credentials_given_away(incident, steps);
     if incident.level >= EvidenceLevel::Smb {
-        let at = clock(incident.first);
+        let at = clock_to_the_second(incident.first);
         let what = incident.leading_share().map_or_else(|| server.clone(), |share| clean(&share.path));
         steps.check.push(format!(
             "Find what made {client} open {what} at {at} UTC: mail, shortcut, document, web page, drive mapping.{}",
@@ -282,8 +291,7 @@ fn credentials_given_away(incident: &Incident, steps: &mut Steps) {
 }
 
 fn inbound(incident: &Incident, steps: &mut Steps) {
-    let (client, server, ports) =
-        (incident.client().phrase(), incident.server().phrase(), incident.ports_phrase());
+    let ((client, server), ports) = (hosts(incident), incident.ports_phrase());
     let accounts: Vec<_> =
         incident.accepted_users().filter_map(super::Credential::account).map(|it| clean(&it)).collect();
     let in_as_user = incident.accepted_users().next().is_some();

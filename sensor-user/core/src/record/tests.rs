@@ -46,6 +46,32 @@ fn reads_all_fields_of_an_ipv4_record() {
 }
 
 #[test]
+fn slot_shows_how_far_a_stream_was_followed_and_a_record_does_not() {
+    let place = |next, header_len| Place { next, header_len, ..Place::EMPTY };
+    let shown = |kind, flags, place, unfollowed| {
+        let line = FlowLine { kind, tcp_flags: [0, flags], next_sequence: [0, 500], ..line() };
+        let details = FlowDetails { unfollowed, ..FlowDetails::default() };
+        let mut slot = Slot { line, details, ..Slot::default() };
+        (slot.stream.initial_sequence[1], slot.stream.place[1]) = (99, place);
+        observation(&slot).unwrap().progress.unwrap()[1]
+    };
+    let next = |next, begun| Progress { seen: 500, next, begun };
+    let (placed, lost) = (bit::PLACED << 1, bit::LOST << 1);
+    assert_eq!(shown(placed, 0, place(500, 0), 0), next(Some(500), false));
+    assert_eq!(shown(placed, 0, place(500, 3), 0), next(Some(497), true), "three bytes of it were seen");
+    let chained = |bytes| place(500, Place::CHAINED | bytes);
+    assert_eq!(shown(placed, 0, chained(4), 0), next(Some(500), true), "the compound goes on");
+    assert_eq!(shown(placed, 0, chained(6), 0), next(Some(498), true));
+    assert_eq!(shown(0, tcp::SYN, place(7, 3), 0), next(Some(100), false), "of an earlier flow");
+    assert_eq!(shown(0, tcp::ACK, place(7, 3), 0), next(None, false));
+    assert_eq!(shown(lost, tcp::SYN, place(400, 0), 0), next(None, false), "something else is spoken");
+    let gap = unfollowed::GAP_LEFT;
+    assert_eq!(shown(lost, tcp::SYN, place(400, 2), gap), next(Some(398), true), "in the gap");
+    let Record::Flow(_, seen) = record(v4(line()).as_bytes()).unwrap() else { panic!() };
+    assert_eq!(seen.progress, None);
+}
+
+#[test]
 fn reads_the_upper_address_bits_of_an_ipv6_record() {
     let octets: [u8; 16] = "fd00:1::2".parse::<Ipv6Addr>().unwrap().octets();
     let words: [u32; 4] =

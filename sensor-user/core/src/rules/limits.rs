@@ -9,7 +9,7 @@ use super::outbound_volume::VolumeLimits;
 pub struct SweepLimits {
     /// Distinct targets of one client.
     pub targets: usize,
-    /// Time in which they are tried.
+    /// Longest time between one of them and the next.
     pub window: Duration,
 }
 

@@ -195,7 +195,7 @@ pub fn outcome(outcome: Option<Outcome>) -> String {
     }
 }
 
-/// "12.3 MiB", in a suitable unit.
+/// "1.8 KiB", "61 KiB", "12.3 MiB": in a suitable unit. From 10 KiB to 1 MiB a tenth of the unit says nothing to a person.
 #[must_use]
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -203,11 +203,13 @@ pub fn bytes(count: u64) -> String {
         return format!("{count} bytes");
     }
     let (mut value, mut unit) = (count as f64 / 1_024.0, 0);
-    // A value that rounds to 1024.0 belongs to the next unit.
-    while value >= 1_023.95 && unit + 1 < UNITS.len() {
+    // A value that rounds to 1024 belongs to the next unit.
+    let most = |unit: usize| if unit == 0 { 1_023.5 } else { 1_023.95 };
+    while value >= most(unit) && unit + 1 < UNITS.len() {
         (value, unit) = (value / 1_024.0, unit + 1);
     }
-    format!("{value:.1} {}", UNITS[unit])
+    let decimals = usize::from(unit > 0 || value < 9.95);
+    format!("{value:.decimals$} {}", UNITS[unit])
 }
 
 /// "a, b and c", or "a, b, c, d, e and 7 more".
@@ -239,12 +241,14 @@ pub fn address_of_principal(target: &str) -> Option<IpAddr> {
     [Some(host), bracketed, without_port].into_iter().flatten().find_map(|text| text.parse().ok())
 }
 
-/// "2 s", "45 min", "3 h": in a suitable unit, rounded down.
+/// "2 s", "45 min", "3 h": in a suitable unit. Seconds are rounded, larger units are rounded down.
 #[must_use]
 pub fn duration(duration: Duration) -> String {
-    match duration.as_secs() {
-        0 => format!("{} ms", duration.as_millis()),
-        seconds @ 1..=119 => format!("{seconds} s"),
+    if duration.as_secs() == 0 {
+        return format!("{} ms", duration.as_millis());
+    }
+    match duration.saturating_add(Duration::from_millis(500)).as_secs() {
+        seconds @ 0..=119 => format!("{seconds} s"),
         seconds @ 120..=7_199 => format!("{} min", seconds / 60),
         seconds @ 7_200..=172_799 => format!("{} h", seconds / 3_600),
         seconds => format!("{} days", seconds / 86_400),
@@ -330,9 +334,14 @@ mod tests {
             amounts,
             ["0 bytes", "1023 bytes", "1.0 KiB", "1.8 KiB", "1.0 MiB", "12.3 MiB", "1.0 TiB"]
         );
+        let amounts = [10_188, 10_189, 62_464, 1_048_063, 1_048_064, 5_242_880].map(bytes);
+        assert_eq!(amounts, ["9.9 KiB", "10 KiB", "61 KiB", "1023 KiB", "1.0 MiB", "5.0 MiB"]);
         let times =
             [0, 2, 119, 120, 7_199, 7_200, 172_800].map(|seconds| duration(Duration::from_secs(seconds)));
         assert_eq!(times, ["0 ms", "2 s", "119 s", "2 min", "119 min", "2 h", "2 days"]);
+        let times =
+            [999, 1_499, 11_899, 119_499, 119_500].map(|millis| duration(Duration::from_millis(millis)));
+        assert_eq!(times, ["999 ms", "1 s", "12 s", "119 s", "2 min"]);
         assert_eq!(list(&["a"; 0]), "");
         assert_eq!([list(&["a"]), list(&["a", "b"]), list(&["a", "b", "c"])], ["a", "a and b", "a, b and c"]);
         assert_eq!(list(&["a"; 7]), "a, a, a, a, a and 2 more");

@@ -129,7 +129,7 @@ mod tests {
         let written = disk(FlowFixture::outbound()).payload(2_000, 900).content(true, false);
         assert_eq!(fact(written.clone()).unwrap(), r"10.0.0.2 wrote content to \\h\files; 2.0 KiB left");
         let read = disk(FlowFixture::inbound()).payload(62_464, 900).content(true, false);
-        assert_eq!(fact(read).unwrap(), r"8.8.4.4 read content from \\h\files; 61.0 KiB left");
+        assert_eq!(fact(read).unwrap(), r"8.8.4.4 read content from \\h\files; 61 KiB left");
         assert_eq!(fact(written.content(false, false).payload(1 << 30, 0)), None, "volume alone");
         let pipe = FlowFixture::outbound().reached(EvidenceLevel::Data).share(r"\\h\IPC$", ShareKind::Pipe);
         assert_eq!(fact(pipe.content(true, false)), None);

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::{attack::TECHNIQUES, level::Severity};
+use crate::{address::Direction, attack::TECHNIQUES, level::Severity};
+
+/// The page of the documentation with a row for each rule.
+const PAGE: &str = include_str!("../../../../docs/detections.md");
 
 fn all() -> impl Iterator<Item = &'static RuleMeta> {
     ALL.iter().map(|rule| rule.meta())
@@ -105,4 +108,37 @@ fn scores_and_techniques_match_the_sources() {
             ("smb-sweep", "high", 82, vec!["T1046"]),
         ]
     );
+}
+
+#[test]
+fn tables_of_the_documentation_match_the_registry() {
+    let mut section = "";
+    let mut documented = BTreeSet::new();
+    for line in PAGE.lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            section = heading.split(':').next().unwrap_or_default();
+        }
+        if !line.starts_with("| `") {
+            continue;
+        }
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [id, _, severity, techniques] = cells[..] else { panic!("a row of four cells: {line}") };
+        // Where it depends on the direction or the outcome, the severity of the metadata comes first.
+        let severity = severity.split(';').next().unwrap_or_default().trim_start_matches("outbound ");
+        let row = [section, id.trim_matches('`'), severity, techniques].map(str::to_owned);
+        assert!(documented.insert(row), "twice: {line}");
+    }
+    let registered: BTreeSet<_> = all()
+        .map(|rule| {
+            let section = match rule.scope.direction {
+                Some(Direction::Outbound) => "Outbound",
+                Some(Direction::Inbound) => "Inbound",
+                None => "Either direction",
+            };
+            let severity = format!("{}, {}", rule.severity, rule.risk_score);
+            let techniques: Vec<_> = rule.techniques.iter().map(|technique| technique.id).collect();
+            [section.to_owned(), rule.id.to_owned(), severity, techniques.join(", ")]
+        })
+        .collect();
+    assert_eq!(documented, registered, "docs/detections.md");
 }

@@ -48,7 +48,7 @@ impl TermRequest {
 const CONFIRMED_WITHIN: i64 = 10 * SECOND;
 
 /// Most statements that are made together.
-pub(super) const MOST: usize = 8;
+pub(super) const MAX_STATEMENTS: usize = 8;
 
 /// The terms of one rule, as far as the others have to learn of them.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl Sharing {
         let is_overdue = |at: i64| (now - at).abs() >= CONFIRMED_WITHIN;
         self.due.extend(self.stated.iter().filter(|(_, at)| is_overdue(**at)).map(|(address, _)| *address));
         self.stated.retain(|_, at| !is_overdue(*at));
-        let next: Vec<IpAddr> = self.due.iter().take(MOST).copied().collect();
+        let next: Vec<IpAddr> = self.due.iter().take(MAX_STATEMENTS).copied().collect();
         for address in &next {
             self.due.remove(address);
             self.stated.insert(*address, now);
@@ -138,6 +138,6 @@ mod tests {
     fn statements_are_few_at_a_time_and_none_is_left_out() {
         let mut sharing = Sharing::new("rule", 400 * SECOND, (0..20).map(address));
         let rounds = [0, 1, 2, 3].map(|second| sharing.take_due(second * SECOND).len());
-        assert_eq!(rounds, [MOST, MOST, 4, 0]);
+        assert_eq!(rounds, [MAX_STATEMENTS, MAX_STATEMENTS, 4, 0]);
     }
 }

@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use sensor_core::incident::{CampaignAction, IncidentAction, fixtures};
+use serde_json::json;
 
 use super::*;
 
@@ -23,6 +24,7 @@ fn documents_match_the_golden_files() {
     };
     for (name, document) in [
         ("leak-closed", event(IncidentAction::Closed, signing(fixtures::leak_accepted()))),
+        ("leak-in-full-escalated", event(IncidentAction::Escalated, fixtures::leak_in_full())),
         ("guessing-escalated", event(IncidentAction::Escalated, fixtures::guessing_succeeded())),
         ("sweep-opened", event(IncidentAction::Opened, fixtures::sweep())),
         ("netbios-listed-updated", event(IncidentAction::Updated, fixtures::netbios_listed())),
@@ -32,8 +34,8 @@ fn documents_match_the_golden_files() {
         ("block-ended", value(response(&responses()[1], &sensor()))),
         ("exec-failed", value(exec_run(fixtures::after(60_000), &runs()[0], &sensor()))),
         ("verdict", {
-            let (judgement, before) = &judgements()[1];
-            value(verdict(&fixtures::leak_accepted(), judgement, *before, &sensor()))
+            let (verdict_entry, before) = &verdict_entries()[1];
+            value(verdict(&fixtures::leak_accepted(), verdict_entry, *before, &sensor()))
         }),
         ("quota", value(quota(&quota_summary(false), &sensor()))),
         ("flow", flow_of("flow smb")),
@@ -48,6 +50,21 @@ fn documents_match_the_golden_files() {
         let kept = fs::read_to_string(&path).unwrap_or_default();
         assert_eq!(text, kept, "{name} differs: set {WRITE} to rewrite it and read the difference");
     }
+}
+
+#[test]
+fn document_says_since_when_and_how_well_the_external_host_is_known() {
+    let document =
+        value(incident(&incident_event(IncidentAction::Updated, fixtures::leased_server()), &sensor()));
+    assert_eq!(
+        document["smb_sensor"]["external_host"],
+        json!({
+            "first_seen": "2026-11-27T02:40:35.102Z",
+            "days": 3,
+            "internal_hosts": 2,
+            "evidence": "share",
+        })
+    );
 }
 
 #[test]

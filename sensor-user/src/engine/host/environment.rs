@@ -12,7 +12,7 @@ use sensor_common::{
     path::Environment,
     payload::{PIECE_HEAD_LEN, Piece},
     prefix::PrefixFlags,
-    quic::FlowKey,
+    quic::QuicFlowKey,
     settings::{PortKind, PortTable, port},
     slot::{RecordKind, RecordV4, Slot, TCP},
     topbits::BLOCK_V6_WORDS,
@@ -44,7 +44,7 @@ impl Environment for HostEngine {
         self.services.tcp[usize::from(port)] |= port::SUSPECT;
     }
 
-    fn counts(&self, flow: &FlowKey) -> bool {
+    fn counts(&self, flow: &QuicFlowKey) -> bool {
         self.quic_flows.contains(flow)
     }
 

@@ -20,7 +20,7 @@ use sensor_common::{
     path::{Arrival, Look, Verdict, capture, command, count_unparsed, process, process_known, process_plain},
     payload,
     prefix::EXEMPTION_COUNTERS,
-    quic::{FlowKey, InitialWindow},
+    quic::{InitialWindow, QuicFlowKey},
     settings::{Enforcement, PortKind, Services, Settings, feature, port},
     slot::Slot,
 };
@@ -51,7 +51,7 @@ pub struct HostEngine {
     block_packets: Vec<u64>,
     piece_buffer: Rc<Cell<Option<Box<payload::PieceBuffer>>>>,
     now: u32,
-    quic_flows: HashSet<FlowKey>,
+    quic_flows: HashSet<QuicFlowKey>,
     quic_initials: InitialWindow,
 }
 

@@ -1,13 +1,18 @@
 //! Lease files of DHCP servers: who asked for an address, and under which name.
 //!
 //! A file is read again when it changed. One that changes while it is read, or has a damaged line, leaves the leases as they
-//! were until it can be read.
+//! were until it can be read. So does one that is empty for a moment: dnsmasq truncates its file before it writes it again.
 
 mod dnsmasq;
 mod isc;
 mod kea;
 
-use std::{collections::HashMap, net::IpAddr, path::PathBuf};
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use sensor_core::time::Timestamp;
 use sensor_dissect::escape::shown;
@@ -21,6 +26,9 @@ const MAX_LEASES: usize = 250_000;
 
 /// Most characters of a name (RFC 1035 2.3.4).
 const MAX_NAME: usize = 255;
+
+/// Time after which a file that lost all its leases is one without leases, and not one that is being written.
+const EMPTY_FOR: Duration = Duration::from_secs(1);
 
 /// The server that writes a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,14 +70,21 @@ struct Known {
     leases: LeaseSet,
     /// Metadata of the file when it was last read.
     read: Option<Stamp>,
+    /// When it was first seen to have lost all its leases.
+    emptied: Option<Instant>,
     /// Why it could not be read the last time, as it was logged.
     wrong: Option<String>,
 }
 
 impl Leases {
     pub(super) fn of(files: &[LeaseFile]) -> Self {
-        let known =
-            |from: &LeaseFile| Known { from: from.clone(), leases: LeaseSet::new(), read: None, wrong: None };
+        let known = |from: &LeaseFile| Known {
+            from: from.clone(),
+            leases: LeaseSet::new(),
+            read: None,
+            emptied: None,
+            wrong: None,
+        };
         Self(files.iter().map(known).collect())
     }
 
@@ -95,8 +110,16 @@ impl Known {
         let read = read(&self.from);
         if Stamp::of(&path) != before {
             // Somebody writes it: it is read when that is done.
+            self.emptied = None;
             return false;
         }
+        if !self.leases.is_empty()
+            && read.as_ref().is_ok_and(HashMap::is_empty)
+            && self.emptied.get_or_insert_with(Instant::now).elapsed() < EMPTY_FOR
+        {
+            return false;
+        }
+        self.emptied = None;
         self.read = before;
         match read {
             Ok(leases) => {

@@ -1,4 +1,11 @@
-use std::{fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Write as _,
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
 
 use super::*;
 
@@ -160,35 +167,79 @@ fn lease_that_is_over_names_nobody() {
 }
 
 #[test]
-fn reads_while_a_writer_replaces_and_rewrites_the_file() {
-    use std::sync::atomic::{AtomicBool, Ordering};
+fn file_that_lost_all_its_leases_is_believed_after_a_while() {
     let folder = tempfile::tempdir().unwrap();
     let (file, mut leases) = one_file(folder.path());
-    // Both sets are longer than a block that a server writes at once.
-    let set = |name: &str| -> String {
+    fs::write(&file, "0 00:00:5e:00:53:01 10.0.0.2 pc-ann *\n").unwrap();
+    assert!(leases.refresh());
+    let emptied = Instant::now();
+    fs::write(&file, "").unwrap();
+    while name_of(&leases, "10.0.0.2").is_some() {
+        assert!(emptied.elapsed() < PATIENCE, "it has been empty for long");
+        leases.refresh();
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert!(emptied.elapsed() >= EMPTY_FOR, "somebody may be writing it");
+}
+
+/// Bytes that a server writes at once.
+const BLOCK: usize = 4_096;
+
+/// Longest time until a set of leases is read.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Writes a file anew in its place, as dnsmasq does: truncates it, and writes block after block.
+fn rewrite(file: &Path, text: &str) {
+    let mut file = fs::File::create(file).unwrap();
+    for block in text.as_bytes().chunks(BLOCK) {
+        file.write_all(block).unwrap();
+    }
+}
+
+#[test]
+fn reads_while_a_writer_replaces_and_rewrites_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, mut leases) = one_file(folder.path());
+    // Both sets are longer than a block.
+    let names = ["first", "another"];
+    let sets = names.map(|name| -> String {
         let line =
             |host: u32| format!("0 00:00:5e:00:53:01 10.0.{}.{} {name} *\n", host / 250, host % 250 + 1);
         (0..1_000).map(line).collect()
-    };
-    fs::write(&file, set("first")).unwrap();
+    });
+    for set in &sets {
+        let cut = (BLOCK..set.len()).step_by(BLOCK).all(|end| set.as_bytes()[end - 1] != b'\n');
+        assert!(cut, "each block but the last ends within a line");
+    }
+    fs::write(&file, &sets[0]).unwrap();
     leases.refresh();
-    let ended = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            for round in 0..200 {
-                let text = set(if round % 2 == 0 { "second" } else { "first" });
+    let read = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for round in 1..=200 {
                 let new = folder.path().join("new");
-                fs::write(&new, text).unwrap();
+                fs::write(&new, &sets[round % 2]).unwrap();
                 fs::rename(&new, &file).unwrap();
             }
-            ended.store(true, Ordering::Relaxed);
+            // Ends with the first set, and begins with the other one.
+            for round in 1..=20 {
+                rewrite(&file, &sets[round % 2]);
+                let written = Instant::now();
+                while read.load(Ordering::Relaxed) != round % 2 {
+                    assert!(written.elapsed() < PATIENCE, "round {round} is not read");
+                    thread::yield_now();
+                }
+            }
         });
-        while !ended.load(Ordering::Relaxed) {
+        while !writer.is_finished() {
             leases.refresh();
-            let names: std::collections::BTreeSet<_> = (0..1_000_u32)
+            let of_hosts: BTreeSet<_> = (0..1_000_u32)
                 .map(|host| name_of(&leases, &format!("10.0.{}.{}", host / 250, host % 250 + 1)).unwrap())
                 .collect();
-            assert_eq!(names.len(), 1, "a set is never a mixture");
+            assert_eq!(of_hosts.len(), 1, "a set is never a mixture");
+            let number = names.iter().position(|name| of_hosts.contains(*name)).unwrap();
+            read.store(number, Ordering::Relaxed);
         }
+        writer.join().unwrap();
     });
 }

@@ -15,9 +15,9 @@ use serde::Deserialize;
 
 use super::{
     decoded,
+    format::second,
     frame::{Frame, not_allowed, not_found, refused, rendered},
     read, waiting,
-    words::second,
 };
 use crate::{
     config::reason,

@@ -21,7 +21,7 @@ use crate::{
     config::{reason, service},
     exempt::{self, AddArgs},
     http::Source,
-    response::{Judge, Judgement, Verdict, verdict},
+    response::{Author, Verdict, VerdictEntry, verdict},
     wall_clock,
 };
 
@@ -58,10 +58,14 @@ struct Done {
 
 impl ExemptForm {
     /// The form for an incident, where exemptions may be added here. The verdict that it is benign fills in who says so and why.
-    pub(super) fn of(source: &Source, incident: &Incident, judgement: Option<&Judgement>) -> Option<Self> {
+    pub(super) fn of(
+        source: &Source,
+        incident: &Incident,
+        verdict_entry: Option<&VerdictEntry>,
+    ) -> Option<Self> {
         let forms = source.exempt_forms.as_ref()?;
         let Covered { source, destination, services } = Covered::of(incident);
-        let benign = judgement.filter(|one| one.verdict == Verdict::Benign);
+        let benign = verdict_entry.filter(|one| one.verdict == Verdict::Benign);
         let typed = Typed {
             token: forms.token(&about(&incident.id.to_string())),
             source: source.unwrap_or_default(),
@@ -70,7 +74,7 @@ impl ExemptForm {
             until: "30d".to_owned(),
             reason: benign.and_then(|one| one.note.clone()).unwrap_or_default(),
             who: match benign.map(|one| &one.by) {
-                Some(Judge::OnPage(name)) => name.clone(),
+                Some(Author::OnPage(name)) => name.clone(),
                 _ => String::new(),
             },
         };

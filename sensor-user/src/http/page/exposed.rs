@@ -9,9 +9,9 @@ use sensor_dissect::escape::shown;
 
 use super::{
     decoded,
+    format::second,
     frame::{Frame, rendered},
     read,
-    words::second,
 };
 use crate::{
     exposure::{ExposedHost, Exposures},

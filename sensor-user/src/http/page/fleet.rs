@@ -11,8 +11,8 @@ use sensor_dissect::escape::shown;
 use serde::Deserialize;
 
 use super::{
+    format::{cut, number, second},
     frame::{Frame, not_found, rendered},
-    words::{cut, number, second},
 };
 use crate::{
     fleet::{Campaign, Report, SensorReport, State as Alive, span},
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Most rows of a table. Sensors that need attention come first.
-const MOST: usize = 500;
+const MAX_ROWS: usize = 500;
 
 /// Most characters of a text that others choose.
 const WIDEST: usize = 60;
@@ -125,9 +125,9 @@ impl Shown {
             states: [Alive::Alive, Alive::Silent, Alive::Unknown]
                 .map(|state| (state.name(), number(count(state)))),
             more_sensors: beyond(sensors.len()) + report.sensors_beyond,
-            sensors: sensors.into_iter().take(MOST).map(SensorRow::of).collect(),
+            sensors: sensors.into_iter().take(MAX_ROWS).map(SensorRow::of).collect(),
             more_campaigns: beyond(report.campaigns.len()),
-            campaigns: report.campaigns.iter().take(MOST).map(CampaignRow::of).collect(),
+            campaigns: report.campaigns.iter().take(MAX_ROWS).map(CampaignRow::of).collect(),
             unread: report.unread,
         }
     }
@@ -174,5 +174,5 @@ fn chosen(text: &str) -> String {
 }
 
 fn beyond(rows: usize) -> u64 {
-    rows.saturating_sub(MOST) as u64
+    rows.saturating_sub(MAX_ROWS) as u64
 }

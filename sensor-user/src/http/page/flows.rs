@@ -7,9 +7,9 @@ use axum::{extract::State, response::Response};
 use sensor_core::rules::sentence::bytes;
 
 use super::{
+    format::second,
     frame::{Frame, rendered},
     read,
-    words::second,
 };
 use crate::{
     ecs,

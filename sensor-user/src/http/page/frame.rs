@@ -9,7 +9,7 @@ use axum::{
 };
 use nix::unistd::gethostname;
 
-use super::words::second;
+use super::format::second;
 use crate::http::{Source, forms::Forms};
 
 /// The frame of a page.

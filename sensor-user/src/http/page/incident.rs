@@ -17,16 +17,16 @@ use super::{
     block::BlockForm,
     decoded,
     exempt::ExemptForm,
+    format::second,
     frame::{Frame, not_found, rendered, unavailable},
     picture::{Hosts, Timeline},
     read,
     verdict::VerdictForm,
-    words::second,
 };
 use crate::{
     alerts,
     http::Source,
-    response::Judgement,
+    response::VerdictEntry,
     rfc3339::rfc3339,
     storage::{IncidentRow, Reader},
 };
@@ -126,22 +126,22 @@ pub(super) fn rendered_with(
 ) -> Result<Response> {
     let incident = decoded(row)?;
     let text = alerts::in_full(&incident, reader)?;
-    let judgement = alerts::judgement(&row.id, reader)?;
+    let verdict_entry = alerts::verdict_entry(&row.id, reader)?;
     let mut page = Page::of(&incident, &text, Frame::of(source, "incidents"));
-    page.exempt = sent.exempt.or_else(|| ExemptForm::of(source, &incident, judgement.as_ref()));
+    page.exempt = sent.exempt.or_else(|| ExemptForm::of(source, &incident, verdict_entry.as_ref()));
     page.verdict_form = sent.verdict.or_else(|| VerdictForm::of(source, &row.id));
     page.block = BlockForm::of(source, &incident);
-    page.verdict = judgement.as_ref().map(Given::of);
+    page.verdict = verdict_entry.as_ref().map(Given::of);
     Ok(rendered(&page))
 }
 
 impl Given {
-    fn of(judgement: &Judgement) -> Self {
+    fn of(verdict_entry: &VerdictEntry) -> Self {
         Self {
-            verdict: judgement.verdict.name(),
-            by: shown(judgement.by.to_string().as_bytes()),
-            at: (second(judgement.at), rfc3339(judgement.at)),
-            note: shown(judgement.note.as_deref().unwrap_or_default().as_bytes()),
+            verdict: verdict_entry.verdict.name(),
+            by: shown(verdict_entry.by.to_string().as_bytes()),
+            at: (second(verdict_entry.at), rfc3339(verdict_entry.at)),
+            note: shown(verdict_entry.note.as_deref().unwrap_or_default().as_bytes()),
         }
     }
 }

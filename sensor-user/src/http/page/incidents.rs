@@ -14,10 +14,10 @@ use serde::Deserialize;
 
 use super::{
     decoded,
+    format::number,
     frame::{Frame, rendered},
     read,
     rows::Row,
-    words::number,
 };
 use crate::{
     http::Source,

@@ -10,6 +10,7 @@ mod explain;
 mod exposed;
 mod fleet;
 mod flows;
+mod format;
 mod frame;
 mod incident;
 mod incidents;
@@ -18,7 +19,6 @@ mod overview;
 mod picture;
 mod rows;
 mod verdict;
-mod words;
 
 use std::sync::Arc;
 

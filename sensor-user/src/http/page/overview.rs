@@ -10,10 +10,10 @@ use sensor_dissect::escape::shown;
 
 use super::{
     decoded,
+    format::{number, second},
     frame::{Frame, rendered},
     read,
     rows::Row,
-    words::{number, second},
 };
 use crate::{
     http::{Snapshot, Source, store_bytes},

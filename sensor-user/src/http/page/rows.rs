@@ -2,7 +2,7 @@
 
 use sensor_core::incident::Incident;
 
-use super::words::{number, party, second, summary};
+use super::format::{number, party, second, summary};
 use crate::rfc3339::rfc3339;
 
 /// A row.

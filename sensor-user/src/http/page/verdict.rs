@@ -44,7 +44,7 @@ pub(super) struct VerdictForm {
 }
 
 #[derive(Template)]
-#[template(path = "judged.html")]
+#[template(path = "verdict_given.html")]
 struct Done {
     frame: Frame,
     id: String,

@@ -6,8 +6,8 @@
 
 mod identity;
 mod limits;
-mod pace;
 mod program;
+mod rate_limit;
 mod run;
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tracing::warn;
 
-use super::{ExecOptions, ExecRun, Identity, pace::Pace, run::run};
+use super::{ExecOptions, ExecRun, Identity, rate_limit::RateLimit, run::run};
 use crate::runtime::{Supervisor, fault};
 
 /// Incidents that wait for a run.
@@ -98,9 +98,9 @@ pub fn start(
     supervisor.spawn_with("exec", &identity.needed(), move || {
         // Before the first program begins, and for this thread alone.
         identity.confine()?;
-        let pace = Pace::new(options.per_minute, MINUTE);
+        let limit = RateLimit::new(options.per_minute, MINUTE);
         let worker = Worker { options: Arc::new((options, identity)), over };
-        let ended = runtime.block_on(worker.work(jobs, pace, stopped));
+        let ended = runtime.block_on(worker.work(jobs, limit, stopped));
         runtime.shutdown_background();
         ended
     })?;
@@ -117,7 +117,7 @@ impl Worker {
     async fn work(
         self,
         mut jobs: mpsc::Receiver<Job>,
-        mut pace: Pace,
+        mut limit: RateLimit,
         mut stopped: oneshot::Receiver<()>,
     ) -> anyhow::Result<()> {
         let turns = Arc::new(Semaphore::new(MAX_AT_A_TIME));
@@ -127,8 +127,8 @@ impl Worker {
                 let turn = Arc::clone(&turns).acquire_owned().await?;
                 let Some(job) = jobs.recv().await else { return Ok(()) };
                 fault::point("exec");
-                sleep(pace.wait(Instant::now())).await;
-                pace.note(Instant::now());
+                sleep(limit.wait(Instant::now())).await;
+                limit.note(Instant::now());
                 number += 1;
                 let (options, over) = (Arc::clone(&self.options), self.over.clone());
                 tokio::spawn(async move {

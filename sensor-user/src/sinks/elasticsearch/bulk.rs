@@ -85,7 +85,15 @@ mod tests {
 
     fn document(sequence: u64, kind: DocumentKind, padding: usize) -> DocumentRow {
         let body = format!("{{\"x\":\"{}\"}}", "x".repeat(padding));
-        DocumentRow { sequence, id: format!("a-{sequence}"), kind, severity: 73, at: 0, body }
+        DocumentRow {
+            sequence,
+            id: format!("a-{sequence}"),
+            kind,
+            severity: 73,
+            at: 0,
+            body,
+            brief: Vec::new(),
+        }
     }
 
     #[test]

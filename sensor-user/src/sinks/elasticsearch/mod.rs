@@ -18,7 +18,7 @@ use super::{
 use crate::storage::DocumentRow;
 
 /// Most documents of a request.
-const MOST: usize = 512;
+const MAX_DOCUMENTS: usize = 512;
 
 /// Options of Elasticsearch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +70,12 @@ impl Elasticsearch {
         };
         let url =
             http::url(&format!("{}/_bulk", options.url.trim_end_matches('/'))).ok_or(SetupError::Url)?;
-        Ok(Self { proof, client: LazyClient::new(&url, &options.tls, options.timeout)?, url, most: MOST })
+        Ok(Self {
+            proof,
+            client: LazyClient::new(&url, &options.tls, options.timeout)?,
+            url,
+            most: MAX_DOCUMENTS,
+        })
     }
 
     /// The address of its requests.
@@ -112,7 +117,7 @@ impl Sink for Elasticsearch {
             }
         };
         if delivery.failure.is_none() {
-            self.most = MOST.min(self.most * 2);
+            self.most = MAX_DOCUMENTS.min(self.most * 2);
         }
         delivery
     }

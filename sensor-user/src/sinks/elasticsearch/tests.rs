@@ -14,6 +14,7 @@ fn documents(count: u64) -> Vec<DocumentRow> {
         severity: 73,
         at: 0,
         body: "{}".to_owned(),
+        brief: Vec::new(),
     };
     (1..=count).map(document).collect()
 }

@@ -92,6 +92,7 @@ mod tests {
             severity: 73,
             at: 0,
             body: format!("{{\"n\":{sequence}}}"),
+            brief: Vec::new(),
         };
         (1..=count).map(document).collect()
     }

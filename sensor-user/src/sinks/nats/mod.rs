@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// Most documents that are sent before their acknowledgement.
-const MOST: usize = 64;
+const MAX_UNACKNOWLEDGED: usize = 64;
 
 /// Time between two looks at shared exemptions without reports of health.
 const LOOK: Duration = Duration::from_secs(30);
@@ -164,7 +164,7 @@ fn under_way_together(documents: &[DocumentRow]) -> usize {
         (DocumentKind::Incident, Some((incident, _))) => incidents.insert(incident.to_owned()),
         _ => true,
     };
-    documents.iter().take(MOST).take_while(is_another).count()
+    documents.iter().take(MAX_UNACKNOWLEDGED).take_while(is_another).count()
 }
 
 /// Settles documents up to the first one that failed. Those behind it may have arrived, and are sent again. Calls `acknowledged` with
@@ -240,7 +240,7 @@ mod tests {
             4
         );
         assert_eq!(under_way_together(&[incident("a-1"), incident("a-2")]), 1);
-        assert_eq!(under_way_together(&vec![flow(); 100]), MOST);
+        assert_eq!(under_way_together(&vec![flow(); 100]), MAX_UNACKNOWLEDGED);
         assert_eq!(under_way_together(&[]), 0);
     }
 

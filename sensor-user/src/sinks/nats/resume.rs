@@ -25,7 +25,7 @@ const LONG: Duration = Duration::from_secs(30);
 const CLOCKS: Duration = Duration::from_secs(3_600);
 
 /// Most identifiers that are read: what is under way without an acknowledgement is far less.
-const MOST: usize = 4_096;
+const MAX_IDS: usize = 4_096;
 
 /// Attempts to ask, before documents are sent without an answer.
 const ATTEMPTS: u32 = 3;
@@ -170,7 +170,7 @@ async fn read(
         ..Config::default()
     };
     let consumer = stream.create_consumer(config).await.map_err(|error| text(&error))?;
-    let count = usize::try_from(consumer.cached_info().num_pending).unwrap_or(MOST).min(MOST);
+    let count = usize::try_from(consumer.cached_info().num_pending).unwrap_or(MAX_IDS).min(MAX_IDS);
     let mut known = HashSet::new();
     if count == 0 {
         return Ok(known);

@@ -2,62 +2,58 @@
 //!
 //! Fields that a document has several times (a sweep's addresses) appear once or not at all; the JSON form has everything.
 
-use serde_json::Value;
-
-use crate::storage::DocumentRow;
-
-/// Extension keys of CEF and the fields of a document that they hold.
-const EXTENSIONS: [(&str, &str); 13] = [
-    ("externalId", "/event/id"),
-    ("src", "/source/ip"),
-    ("spt", "/source/port"),
-    ("dst", "/destination/ip"),
-    ("dpt", "/destination/port"),
-    ("proto", "/network/transport"),
-    ("app", "/network/protocol"),
-    ("act", "/event/action"),
-    ("outcome", "/event/outcome"),
-    ("suser", "/source/user/name"),
-    ("dvchost", "/observer/hostname"),
-    ("cs1", "/smb_sensor/incident/id"),
-    ("msg", "/message"),
-];
+use crate::{
+    ecs::{Brief, Outcome},
+    storage::{DocumentKind, DocumentRow},
+};
 
 /// The event of a document, on one line.
 pub(super) fn event(document: &DocumentRow) -> String {
-    let fields: Value = serde_json::from_str(&document.body).unwrap_or_default();
-    let text = |pointer: &str| match fields.pointer(pointer) {
-        Some(Value::String(text)) => text.clone(),
-        Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
-        _ => String::new(),
+    let brief = Brief::read(&document.brief);
+    let (class, name) = match (&brief.rule, document.kind) {
+        (Some((id, name)), _) => (id.as_str(), name.as_str()),
+        (None, DocumentKind::Flow) => ("flow", "Flow"),
+        (None, DocumentKind::Incident) if brief.action.is_empty() => ("incident", "Incident"),
+        // A response.
+        (None, DocumentKind::Incident) => (brief.action.as_str(), brief.action.as_str()),
     };
-    let or = |text: String, other: &str| if text.is_empty() { other.to_owned() } else { text };
-    let header = [
-        "smb-sensor".to_owned(),
-        "smb-sensor".to_owned(),
-        text("/observer/version"),
-        or(text("/rule/id"), "flow"),
-        or(text("/rule/name"), "Flow"),
-        severity(document.severity).to_string(),
-    ];
+    let severity = severity(document.severity).to_string();
+    let header = ["smb-sensor", "smb-sensor", &brief.version, class, name, &severity];
     let mut event = "CEF:0".to_owned();
     for field in header {
         event.push('|');
-        event.push_str(&escaped(&field, &['|']));
+        event.push_str(&escaped(field, &['|']));
     }
     event.push('|');
     let mut extensions = vec![format!("rt={}", document.at / 1_000_000)];
-    for (key, pointer) in EXTENSIONS {
-        let value = text(pointer);
-        if !value.is_empty() {
+    for (key, value) in extensions_of(&brief) {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
             extensions.push(format!("{key}={}", escaped(&value, &['='])));
-            if key == "cs1" {
-                extensions.push("cs1Label=incident".to_owned());
-            }
         }
     }
     event.push_str(&extensions.join(" "));
     event
+}
+
+/// Extension keys of CEF, and what a document says there.
+fn extensions_of(brief: &Brief) -> [(&'static str, Option<String>); 14] {
+    let port = |port: Option<u16>| port.map(|port| port.to_string());
+    [
+        ("externalId", brief.id.clone()),
+        ("src", brief.source.ip.clone()),
+        ("spt", port(brief.source.port)),
+        ("dst", brief.destination.ip.clone()),
+        ("dpt", port(brief.destination.port)),
+        ("proto", brief.transport.clone()),
+        ("app", brief.protocol.clone()),
+        ("act", Some(brief.action.clone())),
+        ("outcome", brief.outcome.map(Outcome::name).map(str::to_owned)),
+        ("suser", brief.user.clone()),
+        ("dvchost", Some(brief.hostname.clone())),
+        ("cs1", brief.incident.clone()),
+        ("cs1Label", brief.incident.as_ref().map(|_| "incident".to_owned())),
+        ("msg", brief.message.clone()),
+    ]
 }
 
 /// The severity of CEF, 0 to 10.
@@ -92,38 +88,51 @@ fn escaped(text: &str, special: &[char]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::DocumentKind;
+    use crate::ecs::End;
+
+    fn document(kind: DocumentKind, severity: u8, at: i64, brief: Vec<u8>) -> DocumentRow {
+        let id = String::new();
+        DocumentRow { sequence: 1, id, kind, severity, at, body: "{}".to_owned(), brief }
+    }
 
     #[test]
     fn event_has_header_and_extensions_with_escapes() {
-        let body = "{\"event\":{\"id\":\"x-1\",\"action\":\"incident-opened\"},\"observer\":{\"version\":\"1|0\"},\
-                    \"rule\":{\"id\":\"r\",\"name\":\"A | B \\\\ C = D\"},\"source\":{\"ip\":\"10.0.0.2\",\"port\":5},\
-                    \"message\":\"a = b | c\\nd \\\\ e\"}";
-        let document = DocumentRow {
-            sequence: 1,
-            id: "x-1".to_owned(),
-            kind: DocumentKind::Incident,
-            severity: 73,
-            at: 1_700_000_000_500_000_000,
-            body: body.to_owned(),
+        let brief = Brief {
+            id: Some("x-1".to_owned()),
+            action: "incident-opened".to_owned(),
+            outcome: Some(Outcome::Failure),
+            rule: Some(("r".to_owned(), "A | B \\ C = D".to_owned())),
+            source: End { ip: Some("10.0.0.2".to_owned()), port: Some(5) },
+            incident: Some("f00".to_owned()),
+            version: "1|0".to_owned(),
+            message: Some("a = b | c\nd \\ e".to_owned()),
+            ..Brief::default()
         };
         assert_eq!(
-            event(&document),
+            event(&document(DocumentKind::Incident, 73, 1_700_000_000_500_000_000, brief.to_bytes())),
             "CEF:0|smb-sensor|smb-sensor|1\\|0|r|A \\| B \\\\ C = D|8|rt=1700000000500 externalId=x-1 src=10.0.0.2 spt=5 \
-             act=incident-opened msg=a \\= b | c\\nd \\\\ e"
+             act=incident-opened outcome=failure cs1=f00 cs1Label=incident msg=a \\= b | c\\nd \\\\ e"
         );
     }
 
     #[test]
     fn names_in_a_flow_are_those_of_a_flow() {
-        let document = DocumentRow {
-            sequence: 1,
-            id: String::new(),
-            kind: DocumentKind::Flow,
-            severity: 0,
-            at: 0,
-            body: "{\"destination\":{\"ip\":\"2001:db8::1\"}}".to_owned(),
-        };
-        assert_eq!(event(&document), "CEF:0|smb-sensor|smb-sensor||flow|Flow|0|rt=0 dst=2001:db8::1");
+        let destination = End { ip: Some("2001:db8::1".to_owned()), port: None };
+        let brief = Brief { destination, version: "1".to_owned(), ..Brief::default() };
+        let expected = "CEF:0|smb-sensor|smb-sensor|1|flow|Flow|0|rt=0 dst=2001:db8::1";
+        assert_eq!(event(&document(DocumentKind::Flow, 0, 0, brief.to_bytes())), expected);
+    }
+
+    #[test]
+    fn response_is_named_by_its_action() {
+        let brief = Brief { action: "blocked".to_owned(), version: "1".to_owned(), ..Brief::default() };
+        let expected = "CEF:0|smb-sensor|smb-sensor|1|blocked|blocked|3|rt=0 act=blocked";
+        assert_eq!(event(&document(DocumentKind::Incident, 21, 0, brief.to_bytes())), expected);
+    }
+
+    #[test]
+    fn document_of_an_earlier_version_has_kind_time_and_severity() {
+        let expected = "CEF:0|smb-sensor|smb-sensor||incident|Incident|10|rt=5";
+        assert_eq!(event(&document(DocumentKind::Incident, 99, 5_000_000, Vec::new())), expected);
     }
 }

@@ -80,6 +80,7 @@ mod tests {
             severity,
             at: 1_700_000_000_500_000_000,
             body: "{\"a\":1}".to_owned(),
+            brief: Vec::new(),
         };
         let message = |kind, severity| header.message(&document(kind, severity), Body::Json);
         assert_eq!(

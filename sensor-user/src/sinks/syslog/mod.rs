@@ -21,7 +21,7 @@ use super::{
 use crate::storage::DocumentRow;
 
 /// Most documents that are sent before their acknowledgement.
-const MOST: usize = 64;
+const MAX_UNACKNOWLEDGED: usize = 64;
 
 /// Options of syslog.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,7 +122,7 @@ impl Syslog {
 
 impl Sink for Syslog {
     fn deliver(&mut self, documents: &[DocumentRow]) -> Delivery {
-        let documents = &documents[..documents.len().min(MOST)];
+        let documents = &documents[..documents.len().min(MAX_UNACKNOWLEDGED)];
         self.send(documents).unwrap_or_else(|error| {
             // Part of a message may be written: a new connection begins with a whole one.
             self.connection = None;

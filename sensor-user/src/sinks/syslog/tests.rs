@@ -17,6 +17,7 @@ fn document(sequence: u64) -> DocumentRow {
         severity: 73,
         at: 0,
         body: format!("{{\"n\":{sequence}}}"),
+        brief: Vec::new(),
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::{fs, io, path::PathBuf};
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value as Json, context, value::Serde};
-use serde_json::Value;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
 use thiserror::Error;
 
 use crate::storage::{DocumentKind, DocumentRow};
@@ -57,7 +56,7 @@ impl Template {
         Ok(Self(environment))
     }
 
-    /// The body for a document.
+    /// The body for a document. Which of its fields are needed, the template alone knows.
     pub(super) fn render(&self, document: &DocumentRow) -> Result<String, minijinja::Error> {
         let fields: Value = serde_json::from_str(&document.body).unwrap_or_default();
         let kind = match document.kind {
@@ -70,14 +69,16 @@ impl Template {
             kind => kind,
             severity => document.severity,
             time => seconds,
-            document => Json::from(Serde(fields)),
+            document => fields,
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use serde_json::Value;
+
+    use super::{Template, *};
 
     fn document() -> DocumentRow {
         let body = "{\"message\":\"a \\\"b\\\" <c>\",\"event\":{\"action\":\"incident-opened\"},\
@@ -89,6 +90,7 @@ mod tests {
             severity: 73,
             at: 1_700_000_000_500_000_000,
             body: body.to_owned(),
+            brief: Vec::new(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Writing, reading beside it, failing, and what a killed process leaves.
 
 mod bounds;
+mod briefs;
 mod damage;
 mod refused;
 mod verdicts;
@@ -14,7 +15,8 @@ use std::{
 
 use super::*;
 use crate::storage::{
-    DocumentKind, DocumentQuery, IncidentQuery, IncidentRow, NewDocument, Reader, RingPlace, Subscriber,
+    DocumentKind, DocumentQuery, IdentifierQuery, IncidentOrder, IncidentQuery, IncidentRow, NewDocument,
+    Reader, RingPlace, Subscriber,
 };
 use crate::wall_clock;
 
@@ -26,6 +28,7 @@ fn document(number: u64) -> NewDocument {
         severity: 73,
         at: wall_clock::now().unix_nanos(),
         body: format!("{{\"number\":{number}}}"),
+        brief: vec![number as u8],
     }
 }
 
@@ -155,6 +158,34 @@ fn state_survives_a_restart() {
 }
 
 #[test]
+fn incidents_are_listed_the_worst_first_and_of_these_the_latest() {
+    let directory = tempfile::tempdir().unwrap();
+    let now = wall_clock::now().unix_nanos();
+    let incident = |id: &str, severity, seconds_ago: i64| IncidentRow {
+        id: id.into(),
+        severity,
+        last: now - seconds_ago * 1_000_000_000,
+        open: true,
+        state: vec![],
+    };
+    let store = Running::begin(directory.path(), Bounds::default());
+    store.submit(RowBatch {
+        incidents: vec![incident("aa01", 47, 10), incident("aa02", 99, 30), incident("aa03", 99, 20)],
+        ..RowBatch::default()
+    });
+    let reader = Reader::open(directory.path()).unwrap();
+    let listed = reader.incidents(&IncidentQuery::default()).unwrap();
+    assert_eq!(listed.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["aa03", "aa02", "aa01"]);
+    let identifiers = |order| {
+        let query = IdentifierQuery { order, ..IdentifierQuery::default() };
+        reader.identifiers(&query).unwrap()
+    };
+    assert_eq!(identifiers(IncidentOrder::Severity), ["aa03", "aa02", "aa01"]);
+    assert_eq!(identifiers(IncidentOrder::Time), ["aa01", "aa03", "aa02"]);
+    store.end();
+}
+
+#[test]
 fn refuses_a_second_agent_but_not_a_reader() {
     let directory = tempfile::tempdir().unwrap();
     let store = Running::begin(directory.path(), Bounds::default());
@@ -183,12 +214,17 @@ fn refuses_a_newer_database_and_leaves_it_unchanged() {
     Running::begin(directory.path(), Bounds::default()).end();
     let path = crate::storage::file(directory.path());
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let before = fs::read(&path).unwrap();
+    let advice = "has schema 99, and this version reads 1: install the version that wrote it, or move the file away to begin \
+                  a new one";
     for error in [
         Writer::open(directory.path(), Bounds::default(), 0).err().unwrap(),
         Reader::open(directory.path()).err().unwrap(),
     ] {
         assert!(matches!(error, StorageError::Newer { found: 99, .. }), "{error}");
+        assert_eq!(error.to_string(), format!("{} {advice}", path.display()));
     }
+    assert!(fs::read(&path).unwrap() == before, "its bytes have changed");
 }
 
 #[test]

@@ -79,7 +79,7 @@ impl Upkeep {
 }
 
 fn bytes_of(batch: &RowBatch) -> u64 {
-    let documents = batch.documents.iter().map(|one| one.body.len() as u64 + ROW);
+    let documents = batch.documents.iter().map(|one| (one.body.len() + one.brief.len()) as u64 + ROW);
     let incidents = batch.incidents.iter().map(|one| one.state.len() as u64 + ROW);
     let connections =
         batch.connections.iter().flatten().map(|(key, state)| (key.len() + state.len()) as u64 + ROW);

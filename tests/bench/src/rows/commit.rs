@@ -36,6 +36,7 @@ pub(crate) fn measure(effort: &Effort) -> Result<Vec<Row>> {
             severity: 73,
             at: 0,
             body: "x".repeat(BYTES),
+            brief: Vec::new(),
         };
         let batch = RowBatch { documents: vec![document], ..RowBatch::default() };
         let start = Instant::now();

@@ -203,6 +203,7 @@ impl Stage {
             severity: 73,
             at: i64::MAX,
             body: format!("\"{}\"", "x".repeat(BYTES - 2)),
+            brief: Vec::new(),
         };
         let mut batch = RowBatch { documents: vec![document], ..RowBatch::default() };
         let (start, busy) = (Instant::now(), of_this_thread()?);

@@ -12,10 +12,10 @@ const IMPACKET: &str = include_str!("../../python/impacket_client.py");
 const SMBPROTOCOL: &str = include_str!("../../python/smbprotocol_client.py");
 
 /// Python starts, and on a loaded machine it does so slowly.
-const TIME_LIMIT: Duration = Duration::from_secs(40);
+const TIME_LIMIT: Duration = Duration::from_secs(120);
 
 /// A client of one server, by default as [`USER`] of domain `LAB` with her password, on port 445. Each run is one session
-/// over one connection.
+/// over one connection, unless [`halt_after`](PythonClient::halt_after) asks for more.
 pub struct PythonClient<'a> {
     namespace: &'a Namespace,
     program: &'static str,
@@ -94,10 +94,17 @@ impl<'a> PythonClient<'a> {
         self.option("--encrypt")
     }
 
-    /// Sends this many bytes of each message in a segment of their own (smbprotocol alone).
+    /// Sends this many bytes of each message in a segment of their own (smbprotocol alone). Given several times, each is a session
+    /// of its own, one after the other.
     #[must_use]
     pub fn halt_after(self, bytes: usize) -> Self {
         self.option("--halt-after").option(&bytes.to_string())
+    }
+
+    /// Sends the rest of each message on another CPU than those bytes (smbprotocol alone).
+    #[must_use]
+    pub fn change_cpu(self) -> Self {
+        self.option("--change-cpu")
     }
 
     fn option(mut self, option: &str) -> Self {
@@ -106,8 +113,9 @@ impl<'a> PythonClient<'a> {
     }
 
     /// One session that takes these steps on [`SHARE`]: `shares` (lists them), `tree:NAME`, `get:FILE`,
-    /// `put:FILE:BYTES`, and of impacket `samr`, `lsarpc`, `note:PATH` (creates that file of this machine) and `await:PATH`
-    /// (continues, with the session open, once that file exists). Of smbprotocol also `compounds:COUNT:BYTES`, which stores that many
+    /// `put:FILE:BYTES`, and of impacket `samr`, `lsarpc`, `service` (asks for a service, and prints whether it was created or
+    /// refused), `note:PATH` (creates that file of this machine) and `await:PATH` (continues, with the session open, once that file
+    /// exists). Of smbprotocol also `compounds:COUNT:BYTES`, which stores that many
     /// files of that length, each in one compound, and prints how many bytes the client sent in all.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use super::script;
 use crate::{Namespace, Outcome, Process, scratch_dir};
 
 const PROGRAM: &str = include_str!("../../python/impacket_guesser.py");
-const TIME_LIMIT: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_secs(180);
 
 /// The result of the guesses.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -56,13 +56,13 @@ fn forged() -> Vec<Evasion> {
             "forged SYN",
             "a SYN with another sequence number on the ports of the connection",
             || before_negotiation(&[(From::Client, tcp::SYN, 70_000_000)]),
-            (Detected, "the later segments are read by what they hold"),
+            (Detected, "the later segments are read by their content"),
         ),
         evasion(
             "response flag",
             "every request of the client with the flag of a response",
             flagged_as_responses,
-            (Detected, "the handshake and the shape of a message say who sent it"),
+            (Detected, "the handshake and the shape of a message show its sender"),
         ),
         evasion(
             "reused ports",
@@ -325,7 +325,7 @@ fn partial() -> Vec<Evasion> {
         ),
         evasion(
             "start behind the log-on",
-            "only what follows the log-on",
+            "only the packets after the log-on",
             || {
                 Packets::of(session("alice"), |packet| match packet.holds {
                     Holds::Later => vec![packet.clone()],

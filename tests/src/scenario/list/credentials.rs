@@ -10,7 +10,9 @@ use super::super::expected::Direction::{Inbound, Outbound};
 use super::super::expected::Expected;
 use super::super::incident::Severity::{Critical, High};
 use super::super::stage::Stage;
-use super::{Play, Scenario, done, live, refused};
+use super::super::wire::{Connection, Tape};
+use super::written::{Session, client, server};
+use super::{Ends, Play, Scenario, captured, done, live, refused};
 
 const LEAK: [&str; 3] = ["ntlm-credential-to-internet", "smb-to-internet", "rare-smb-destination"];
 const GUESSES: usize = 100;
@@ -54,6 +56,18 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                 .techniques(&["T1187"])
                 .never(&["T1048", "T1105", "T1190", "T1133"])
                 .connections(3..=3),
+        ),
+        captured(
+            "kerberos-set-up-alone",
+            "A log-on by Kerberos that is accepted, of a connection of which nothing else was seen",
+            Outbound,
+            kerberos_alone,
+            Some(
+                Expected::new(Outbound, High, &["session"])
+                    .findings(&["smb-to-internet", "rare-smb-destination"])
+                    .never(&["T1048", "T1105", "T1187", "T1190", "T1133"])
+                    .message(&["a Kerberos ticket for cifs/8.8.4.4", "which accepted it", "joined late"]),
+            ),
         ),
         relay(),
         live(
@@ -106,6 +120,13 @@ fn leak_refused(stage: &mut Stage<'_>) -> Result<()> {
 fn leak_accepted(stage: &mut Stage<'_>) -> Result<()> {
     let _smbd = Smbd::start(stage.server()?.namespace)?;
     done(&stage.smbclient()?.run("exit")?)
+}
+
+fn kerberos_alone(tape: &mut Tape, ends: Ends) {
+    let mut session = Session::on(Connection::joined(client(ends, 50_000), server(ends)), ends);
+    let exchange = session.dialogue.ticket(&ends.server.to_string());
+    session.say(tape, exchange);
+    session.connection.close(tape);
 }
 
 /// An incident has one internal host and one direction: the two halves of a relay are one incident each, and name each other.

@@ -94,6 +94,18 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             echoes,
             Some(session(&["share"]).never(&["T1048", "T1105"])),
         ),
+        captured(
+            "echo-only",
+            "A NEGOTIATE and 600 ECHO exchanges, more than 64 KiB in all, without a log-on",
+            Outbound,
+            echoes_only,
+            Some(
+                Expected::new(Outbound, High, &["smb"])
+                    .findings(&["smb-to-internet", "rare-smb-destination"])
+                    .never(&["T1048", "T1105", "T1187", "T1190"])
+                    .message(&["SMB 2.1"]),
+            ),
+        ),
     ]
 }
 
@@ -142,6 +154,17 @@ fn echoes(tape: &mut Tape, ends: Ends) {
     let mut session = Session::open(tape, ends, 50_000, "alice");
     for minute in 1..=6 {
         tape.wait_until(Duration::from_secs(60 * minute));
+        let echo = session.dialogue.echo();
+        session.say(tape, echo);
+    }
+    session.connection.close(tape);
+}
+
+fn echoes_only(tape: &mut Tape, ends: Ends) {
+    let mut session = Session::connected(tape, ends, 50_000);
+    let negotiation = session.dialogue.negotiate();
+    session.say(tape, negotiation);
+    for _ in 0..600 {
         let echo = session.dialogue.echo();
         session.say(tape, echo);
     }

@@ -1,12 +1,13 @@
-//! Exposed servers, servers of other protocols, and a flood before a log-on.
+//! Exposed servers, servers of other protocols, remote execution, and a flood before a log-on.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-use sensor_lab::{Need, RawSocket, Smbd, USER, WebServer, poll};
+use anyhow::{Context as _, Result, ensure};
+use sensor_lab::{Need, RawSocket, Smbd, USER, WebServer, patience, poll};
 
 use serde_json::Value;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::super::expectation::{Expectation, RangeOfCounts};
 use super::super::expected::Direction::{Inbound, Outbound};
@@ -21,8 +22,8 @@ use crate::{Frame, PATIENCE};
 /// SYNs of the flood, each from an address of its own.
 const FLOOD: u16 = 2_000;
 /// Time until the quota is used up: attempts have some seconds to be answered.
-const QUOTA_WITHIN: Duration = Duration::from_secs(20);
-/// Time in which a log-on must be reported, whatever came before.
+const QUOTA_WITHIN: Duration = Duration::from_secs(60);
+/// Time in which a log-on must be reported, whatever came before, by the clock of the document.
 const REPORTED_WITHIN: Duration = Duration::from_secs(2);
 
 pub(super) fn scenarios() -> Vec<Scenario> {
@@ -57,6 +58,18 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                     .never(&["T1048", "T1190", "T1133"]),
             ),
         ),
+        live(
+            "remote-execution",
+            "A host on the Internet logs on to an internal server and asks it to create a service",
+            Inbound,
+            remote_execution,
+            Expected::new(Inbound, Critical, &["share"])
+                .findings(&["remote-execution-over-smb", "external-logon-accepted"])
+                .techniques(&["T1569.002", "T1021.002", "T1133", "T1078"])
+                .never(&["T1048", "T1053.005", "T1112", "T1190"])
+                .message(&["svcctl ROpenSCManagerW and RCreateServiceW"])
+                .credentials(&[USER]),
+        ),
         flood(),
     ]
 }
@@ -65,6 +78,17 @@ fn web(stage: &mut Stage<'_>, tls: bool) -> Result<()> {
     let server = stage.server()?;
     let web = WebServer::start(server.namespace, 445, tls)?;
     done(&web.fetch(stage.client()?.namespace, server.address, 445)?)
+}
+
+/// Whether the server creates the service does not matter: it was called.
+fn remote_execution(stage: &mut Stage<'_>) -> Result<()> {
+    let _smbd = Smbd::start(stage.server()?.namespace)?;
+    let outcome = stage.impacket()?.run(&["service"])?;
+    done(&outcome)?;
+    let answered =
+        ["service created", "service refused"].iter().any(|answer| outcome.output.contains(answer));
+    ensure!(answered, "no answer: {}", outcome.output);
+    Ok(())
 }
 
 fn silent(tape: &mut Tape, ends: Ends) {
@@ -118,6 +142,18 @@ fn flood_then_log_on(stage: &mut Stage<'_>) -> Result<()> {
     let is_of_log_on = |document: &Value| {
         number(document, "/event/severity") == 99
             && text(document, "/source/ip") == client.address.to_string()
+            && told_after(document).is_some_and(|after| after <= patience(REPORTED_WITHIN))
     };
-    stage.wait_for(REPORTED_WITHIN, is_of_log_on).context("after a flood the log-on was not reported in time")
+    stage.wait_for(PATIENCE, is_of_log_on).context("after a flood the log-on was not reported in time")
+}
+
+/// The time from the packet that accepted the first log-on to the document about it.
+fn told_after(document: &Value) -> Option<time::Duration> {
+    let moment = |at: &str| OffsetDateTime::parse(at, &Rfc3339).ok();
+    let timeline = document.pointer("/smb_sensor/timeline")?.as_array()?;
+    let accepted = timeline.iter().find(|step| {
+        let what = text(step, "/what");
+        what.starts_with("log-on") && what.ends_with(" accepted")
+    })?;
+    Some(moment(text(document, "/event/created"))? - moment(text(accepted, "/at"))?)
 }

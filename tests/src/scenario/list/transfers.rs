@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
-use sensor_lab::{Smbd, USER, poll, scratch_dir};
+use sensor_lab::{SHARE, Smbd, USER, poll, scratch_dir};
 
 use super::super::expected::Direction::Outbound;
 use super::super::expected::Expected;
@@ -15,7 +15,7 @@ use super::{Scenario, done, live};
 use crate::document::{number, text};
 
 const MIB: usize = 1 << 20;
-const SOON: Duration = Duration::from_secs(15);
+const SOON: Duration = Duration::from_secs(45);
 const VOLUME: &str = "data-leaving-over-smb";
 
 pub(super) fn scenarios() -> Vec<Scenario> {
@@ -32,7 +32,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             "An internal host stores one file of 50 MiB on a server on the Internet",
             Outbound,
             |stage| put(stage, 50 * MIB, 1),
-            left().findings(&[VOLUME]).message(&["MiB"]),
+            left().findings(&[VOLUME]).message(&["sent 50.", "MiB"]),
         ),
         live(
             "upload-1000-files",
@@ -46,14 +46,14 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             "An internal host stores 1 MiB in each of 12 sessions",
             Outbound,
             |stage| put(stage, MIB, 12),
-            left().findings(&[VOLUME]).connections(12..=12).message(&["MiB"]),
+            left().findings(&[VOLUME]).connections(12..=12).message(&["sent 12.", "MiB"]),
         ),
         live(
             "upload-over-restart",
             "An internal host stores 6 MiB before a restart of the agent and 6 MiB after it",
             Outbound,
             over_restart,
-            left().findings(&[VOLUME]).connections(2..=2).message(&["MiB"]).closed(0..=2),
+            left().findings(&[VOLUME]).connections(2..=2).message(&["sent 12.", "MiB"]).closed(0..=2),
         ),
         live(
             "upload-encrypted",
@@ -67,7 +67,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             "An internal host copies 1 MiB with rclone",
             Outbound,
             rclone,
-            left().connections(1..=6),
+            left().connections(1..=6).accepted(&[USER]).shares(&[SHARE]),
         ),
         live(
             "download",

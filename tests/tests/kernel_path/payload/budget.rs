@@ -6,7 +6,8 @@ use sensor_common::{
     path::{Arrival, MAX_PIECES},
     slot::{Hook, Side::Local},
 };
-use sensor_tests::{HOOKS, Setup, TEST_RUN_IFINDEX, pieces};
+use sensor_core::record::observation;
+use sensor_tests::{HOOKS, Setup, TEST_RUN_IFINDEX, Twin, pieces};
 
 use super::{
     ENDS, begin_anew,
@@ -14,6 +15,12 @@ use super::{
     segment,
 };
 use crate::expect::on;
+
+/// Whether messages of the flow that was seen last were left out, as its slot says.
+fn leaves_messages_out(twin: &mut Twin) -> bool {
+    let slots = twin.changed_slots();
+    observation(slots.last().unwrap()).unwrap().unfollowed.messages
+}
 
 #[test]
 fn limits_pieces_per_generation_and_counts_the_rest() {
@@ -30,10 +37,12 @@ fn limits_pieces_per_generation_and_counts_the_rest() {
             let counted = |counter| effect.counted.get(counter);
             assert_eq!((counted(Counter::PayloadSent), counted(Counter::PayloadOver)), (most, 88));
             assert_eq!(counted(Counter::Kept), most + 88, "they are accounted all the same");
+            assert!(leaves_messages_out(twin), "{hook:?}");
 
             begin_anew(twin, hook);
             let again = twin.run(hook, &message).unwrap();
             assert_eq!(again.counted.get(Counter::PayloadSent), 1, "another flow begins at none");
+            assert!(!leaves_messages_out(twin), "{hook:?}");
 
             twin.repeat(hook, &message, MAX_PIECES).unwrap();
             let over = twin.run(hook, &message).unwrap();
@@ -41,6 +50,27 @@ fn limits_pieces_per_generation_and_counts_the_rest() {
             twin.repeat(hook, &giant, 32_769).unwrap();
             let settled = twin.run(hook, &message).unwrap();
             assert_eq!(settled.counted.get(Counter::PayloadSent), 1, "and so does another generation");
+        }
+        vec![]
+    });
+}
+
+#[test]
+fn log_ons_of_a_connection_beyond_the_limit_are_counted_and_said() {
+    let test = "log_ons_of_a_connection_beyond_the_limit_are_counted_and_said";
+    let message = of_smb2(smb2::SESSION_SETUP, REQUEST, 100);
+    on(test, &Setup::default(), move |twin| {
+        for hook in HOOKS {
+            begin_anew(twin, hook);
+            for number in 0..MAX_PIECES + 3 {
+                let log_on = segment(ENDS, Local, 1 + number * message.len() as u32, &message).build();
+                let effect = twin.run(hook, &log_on).unwrap();
+                let is_over = number >= MAX_PIECES;
+                let counted = [Counter::PayloadSent, Counter::PayloadOver, Counter::Unfollowed]
+                    .map(|counter| effect.counted.get(counter));
+                assert_eq!(counted, [u64::from(!is_over), u64::from(is_over), 0], "{number} at {hook:?}");
+                assert_eq!(leaves_messages_out(twin), is_over, "{number} at {hook:?}");
+            }
         }
         vec![]
     });

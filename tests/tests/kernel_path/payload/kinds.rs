@@ -8,7 +8,7 @@ use sensor_tests::Setup;
 
 use super::{
     Course, ENDS, Ends, SECRET, alone, datagram, follow,
-    message::{REPLY, REQUEST, of_smb1, of_smb2, pdu, rpc, smb1, smb1_with, smb2, smb2_with},
+    message::{REPLY, REQUEST, of_smb1, of_smb2, pdu, rpc, smb1, smb1_naming, smb1_with, smb2, smb2_with},
     segment,
 };
 use crate::any_port::session_request;
@@ -101,7 +101,7 @@ const BINDING: [(&str, u8); 6] = [
 
 #[test]
 fn named_pipe_reports_binds_whole_and_requests_up_to_the_opnum() {
-    let carriers: [(&str, bool, usize, Carrier); 8] = [
+    let carriers: [(&str, bool, usize, Carrier); 14] = [
         ("WRITE", REQUEST, 116, |at, data| smb2_with(smb2::WRITE, REQUEST, at, data)),
         ("READ reply", REPLY, 84, |at, data| smb2_with(smb2::READ, REPLY, at, data)),
         ("IOCTL", REQUEST, 124, |at, data| smb2_with(smb2::IOCTL, REQUEST, at, data)),
@@ -110,6 +110,21 @@ fn named_pipe_reports_binds_whole_and_requests_up_to_the_opnum() {
         ("SMB1 read reply, padded", REPLY, 64, |at, data| smb1_with(smb1::READ_ANDX, REPLY, at, data)),
         ("SMB1 write", REQUEST, 67, |at, data| smb1_with(smb1::WRITE_ANDX, REQUEST, at, data)),
         ("SMB1 write, padded", REQUEST, 68, |at, data| smb1_with(smb1::WRITE_ANDX, REQUEST, at, data)),
+        ("SMB1 core read reply", REPLY, 52, |at, data| smb1_with(smb1::READ, REPLY, at, data)),
+        ("SMB1 core write", REQUEST, 52, |at, data| smb1_with(smb1::WRITE, REQUEST, at, data)),
+        // MS-CIFS 2.2.4.46 and 2.2.4.62: DataOffset.
+        ("SMB1 transaction 2", REQUEST, 70, |at, data| {
+            smb1_naming(smb1::TRANSACTION2, REQUEST, 61, at, data)
+        }),
+        ("SMB1 transaction 2 reply", REPLY, 60, |at, data| {
+            smb1_naming(smb1::TRANSACTION2, REPLY, 51, at, data)
+        }),
+        ("SMB1 NT transaction", REQUEST, 88, |at, data| {
+            smb1_naming(smb1::NT_TRANSACT, REQUEST, 68, at, data)
+        }),
+        ("SMB1 NT transaction reply", REPLY, 74, |at, data| {
+            smb1_naming(smb1::NT_TRANSACT, REPLY, 64, at, data)
+        }),
     ];
     let mut rows = Vec::new();
     for (carrier, reply, at, message) in carriers {

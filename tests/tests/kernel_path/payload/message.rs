@@ -18,6 +18,8 @@ pub(crate) mod smb2 {
 
 /// Commands of SMB1 (MS-CIFS 2.2.2.1).
 pub(crate) mod smb1 {
+    pub(crate) const READ: u8 = 0x0A;
+    pub(crate) const WRITE: u8 = 0x0B;
     pub(crate) const TRANSACTION: u8 = 0x25;
     pub(crate) const READ_ANDX: u8 = 0x2E;
     pub(crate) const WRITE_ANDX: u8 = 0x2F;
@@ -28,6 +30,7 @@ pub(crate) mod smb1 {
     pub(crate) const SESSION_SETUP_ANDX: u8 = 0x73;
     pub(crate) const LOGOFF_ANDX: u8 = 0x74;
     pub(crate) const TREE_CONNECT_ANDX: u8 = 0x75;
+    pub(crate) const NT_TRANSACT: u8 = 0xA0;
     pub(crate) const NT_CREATE_ANDX: u8 = 0xA2;
 }
 
@@ -105,6 +108,13 @@ pub(crate) fn smb2_with(command: u8, reply: bool, at: usize, data: &[u8]) -> Vec
 /// An SMB1 message with `data` at `at`.
 pub(crate) fn smb1_with(command: u8, reply: bool, at: usize, data: &[u8]) -> Vec<u8> {
     with_data(smb1_header(command, reply), at, data)
+}
+
+/// An SMB1 message with `data` at `at`, the offset of which from the SMB header is at `field`.
+pub(crate) fn smb1_naming(command: u8, reply: bool, field: usize, at: usize, data: &[u8]) -> Vec<u8> {
+    let mut message = smb1_with(command, reply, at, data);
+    message[field..field + 2].copy_from_slice(&((at - 4) as u16).to_le_bytes());
+    message
 }
 
 /// A DCE-RPC PDU of `length` bytes (C706 12.6.3.1). Bytes behind 24 of a request or an answer are secret.

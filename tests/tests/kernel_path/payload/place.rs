@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, ops::Range};
 use sensor_common::{
     counter::Counter,
     payload::PieceKind,
-    slot::Side::{self, Local},
+    slot::Side::{self, Local, Remote},
     slot::tcp,
 };
 use sensor_core::record::{Content, Unfollowed, observation};
@@ -18,7 +18,7 @@ use sensor_tests::{HOOKS, Setup, Twin, Xorshift, flows, pieces};
 
 use super::{
     ENDS, SECRET, begin_anew,
-    message::{REQUEST, contents, of_smb2, session_message, smb2, smb2_header, smb2_with},
+    message::{REPLY, REQUEST, contents, of_smb2, session_message, smb2, smb2_header, smb2_with},
     segment,
 };
 use crate::expect::on;
@@ -50,6 +50,18 @@ fn tree() -> Said {
 
 fn write(length: usize) -> Said {
     (smb2_with(smb2::WRITE, REQUEST, HEADER, &contents(length)), false)
+}
+
+/// The server's message of the same kind: the answer, or to a write as much content that is read.
+fn answer((message, wanted): &Said) -> Said {
+    let mut answer = message.clone();
+    match message.get(16) {
+        // A keep-alive.
+        None => {}
+        Some(&smb2::WRITE) => answer = smb2_with(smb2::READ, REPLY, 84, &message[HEADER..]),
+        Some(_) => answer[20] |= 1,
+    }
+    (answer, *wanted)
 }
 
 /// A file that holds what looks like messages, one in each `step` bytes.
@@ -186,6 +198,14 @@ fn row(name: impl Into<String>, messages: &[Said], cut: impl Fn(&Stream) -> Vec<
     (name.into(), USUAL, stream, parts, vec![])
 }
 
+/// A row for each side: the client's messages, and the answers of the server.
+fn of_both_sides(name: &str, messages: &[Said], cut: impl Fn(&Stream) -> Vec<Range<usize>>) -> [Row; 2] {
+    let answers: Vec<Said> = messages.iter().map(answer).collect();
+    let (answered, _, stream, parts, but) = row(format!("{name}, of the server"), &answers, &cut);
+    let of_server = (answered, Passage { side: Remote, ..USUAL }, stream, parts, but);
+    [row(name, messages, cut), of_server]
+}
+
 /// Plays the rows at every hook; all of what is wanted is to be reported, and everything to be followed.
 fn all_are_reported(test: &str, rows: impl Fn() -> Vec<Row> + Send + Sync + 'static) {
     on(test, &Setup::default(), move |twin| {
@@ -209,7 +229,9 @@ fn messages_are_reported_wherever_in_a_segment_they_begin() {
     all_are_reported("messages_are_reported_wherever_in_a_segment_they_begin", || {
         let whole = |stream: &Stream| stream.cut(&[]);
         let five = [log_on(120), tree(), echo(), log_on(200), tree()];
-        vec![
+        let large = [write(1 << 16), log_on(300), tree(), write(1 << 16), log_on(200)];
+        let full = |stream: &Stream| stream.cut(&(1_400..stream.end()).step_by(1_400).collect::<Vec<_>>());
+        let mut rows = vec![
             row("behind a keep-alive", &[keep_alive(), log_on(300)], whole),
             row("behind an ECHO", &[echo(), log_on(300)], whole),
             row("two", &[log_on(300), tree()], whole),
@@ -224,7 +246,9 @@ fn messages_are_reported_wherever_in_a_segment_they_begin() {
                 stream.cut(&[200, stream.start(1) + 60, stream.start(2) + 30])
             }),
             row("behind an empty message", &[(vec![0; 4], false), log_on(300)], whole),
-        ]
+        ];
+        rows.extend(of_both_sides("behind large content in full segments", &large, full));
+        rows
     });
 }
 
@@ -234,24 +258,24 @@ fn a_header_may_be_split_anywhere() {
         let mut rows = Vec::new();
         for at in 1..40 {
             let cut = move |stream: &Stream| stream.cut(&[at]);
-            rows.push(row(format!("after {at} bytes"), &[log_on(300)], cut));
+            rows.extend(of_both_sides(&format!("after {at} bytes"), &[log_on(300)], cut));
             let behind = move |stream: &Stream| stream.cut(&[stream.start(1) + at]);
-            rows.push(row(
-                format!("after {at} bytes, behind an ECHO"),
+            rows.extend(of_both_sides(
+                &format!("after {at} bytes, behind an ECHO"),
                 &[echo(), log_on(300), tree()],
                 behind,
             ));
             let alone = move |stream: &Stream| stream.cut(&[stream.start(1), stream.start(1) + at]);
-            rows.push(row(
-                format!("after {at} bytes, behind a write"),
+            rows.extend(of_both_sides(
+                &format!("after {at} bytes, behind content"),
                 &[write(400), log_on(300), tree()],
                 alone,
             ));
         }
         let bytes = |stream: &Stream| stream.cut(&(1..40).map(|at| stream.start(1) + at).collect::<Vec<_>>());
-        rows.push(row("a byte at a time", &[echo(), log_on(300), tree()], bytes));
+        rows.extend(of_both_sides("a byte at a time", &[echo(), log_on(300), tree()], bytes));
         let headers = [log_on(300), write(600), tree(), write(50), log_on(200)];
-        rows.push(row("each header by itself", &headers, |stream| {
+        rows.extend(of_both_sides("each header by itself", &headers, |stream| {
             let places = stream.said.iter().flat_map(|(place, _)| [place.start, place.start + 4]);
             stream.cut(&places.collect::<Vec<_>>())
         }));
@@ -276,11 +300,12 @@ fn segments_that_come_again_or_in_another_order_lose_nothing() {
             parts.swap(1, 2);
             parts
         };
-        vec![
-            row("each twice", &messages, again),
-            row("overlapping", &messages, overlap),
-            row("swapped", &[tree(), log_on(300), tree(), log_on(200)], swapped),
-        ]
+        let rows = [
+            of_both_sides("each twice", &messages, again),
+            of_both_sides("overlapping", &messages, overlap),
+            of_both_sides("swapped", &[tree(), log_on(300), tree(), log_on(200)], swapped),
+        ];
+        rows.into_iter().flatten().collect()
     });
 }
 
@@ -431,6 +456,7 @@ fn streams_cut_at_random_report_every_wanted_message() {
         let mut random = Xorshift(0x5EED_0445);
         let mut wrong = Vec::new();
         for round in 0..600 {
+            let side = if round % 2 == 0 { Local } else { Remote };
             let messages: Vec<Said> = (0..2 + random.below(8))
                 .map(|_| match random.below(6) {
                     0 => keep_alive(),
@@ -440,6 +466,7 @@ fn streams_cut_at_random_report_every_wanted_message() {
                     4 => write(1 + random.below(3_000)),
                     _ => log_on(68 + random.below(60)),
                 })
+                .map(|message| if side == Local { message } else { answer(&message) })
                 .collect();
             let stream = Stream::of(&messages);
             let (mut at, mut parts) = (0, Vec::new());
@@ -455,10 +482,10 @@ fn streams_cut_at_random_report_every_wanted_message() {
                     parts.push(part);
                 }
             }
-            let passage = Passage { start: random.next() as u32, from_the_start: true, ..USUAL };
+            let passage = Passage { start: random.next() as u32, from_the_start: true, side };
             let reported = passage.send(twin, HOOKS[round % 3], &stream.bytes, &parts);
             if let Err(how) = stream.judge(&reported.bytes, &[]) {
-                wrong.push(format!("round {round}, {:?} in {parts:?}: {how}", stream.said));
+                wrong.push(format!("round {round} of {side:?}, {:?} in {parts:?}: {how}", stream.said));
             }
             if wrong.len() > 3 {
                 break;

@@ -87,7 +87,9 @@ fn sensor_logs_on_with_credentials_of_an_account() {
     assert_eq!(wrong.stop().unwrap().code, Some(1));
 
     let right = credentials(&lab, &user).unwrap();
-    let ended = run(&right).stop().unwrap();
+    let agent = run(&right);
+    agent.wait_for_outputs().unwrap();
+    let ended = agent.stop().unwrap();
     assert_eq!(ended.code, Some(0), "{}", ended.log);
     assert!(!ended.log.contains(&user.seed().unwrap()), "a secret is in the log");
     let options = ConnectOptions::new().credentials(&right).unwrap();

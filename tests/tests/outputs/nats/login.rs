@@ -46,10 +46,14 @@ fn wrong_credentials_are_named_and_not_shown() {
     assert!(line.starts_with("ok") && line.contains("accepts this sensor's credentials"), "{line}");
     let agent = Agent::on(border.gateway(), "lan0").config(&output).start().unwrap();
     converse(&border).unwrap();
+    let held = || {
+        let options = ConnectOptions::new().user_and_password("sensor".to_owned(), "r1ght".to_owned());
+        stored(border.gateway(), server.address(), options, "smb-sensor.>").unwrap_or_default()
+    };
+    poll(PATIENCE, || (!held().is_empty()).then_some(())).unwrap_or_else(|| panic!("{}", agent.log()));
+    agent.wait_for_outputs().unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.code, Some(0), "{}", ended.log);
-    let options = ConnectOptions::new().user_and_password("sensor".to_owned(), "r1ght".to_owned());
-    assert!(!stored(border.gateway(), server.address(), options, "smb-sensor.>").unwrap().is_empty());
 }
 
 #[test]
@@ -90,6 +94,8 @@ fn sensor_logs_on_over_tls_by_nkey_token_and_certificate() {
         let config = format!("{output}{keys}{STDOUT}");
         let agent = Agent::on(border.gateway(), "lan0").config(&config).start().unwrap();
         converse(&border).unwrap();
+        agent.wait_for(|_| true).unwrap();
+        agent.wait_for_outputs().unwrap();
         let ended = agent.stop().unwrap();
         assert!(ended.code == Some(0) && !ended.documents.is_empty(), "{name}: {}", ended.log);
         assert!(!ended.log.contains("t0ken") && !ended.log.contains(&pair.seed().unwrap()), "{name}");
@@ -162,6 +168,7 @@ fn sensor_needs_permission_for_its_own_subjects_alone() {
         stored(border.gateway(), server.address(), admin(), &subject).unwrap().len()
     };
     poll(PATIENCE, || (held("health") > 0).then_some(())).unwrap_or_else(|| panic!("{}", agent.log()));
+    agent.wait_for_outputs().unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!((ended.code, held("incident")), (Some(0), ended.documents.len()), "{}", ended.log);
 }

@@ -44,7 +44,10 @@ fn stream_has_every_document_in_order_under_its_subject() {
     for _ in 0..5 {
         converse(&border).unwrap();
     }
-    agent.wait_for(|one| text(one, "/data_stream/dataset") == "network_traffic.flow").unwrap();
+    let is_flow = |one: &&Value| text(one, "/data_stream/dataset") == "network_traffic.flow";
+    poll(PATIENCE, || (agent.documents().iter().filter(is_flow).count() >= 5).then_some(()))
+        .unwrap_or_else(|| panic!("{:#?}", agent.documents()));
+    agent.wait_for_outputs().unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.code, Some(0), "{}", ended.log);
     let all = stored(border.gateway(), server.address(), ConnectOptions::new(), "smb-sensor.>").unwrap();
@@ -86,6 +89,7 @@ fn documents_of_the_time_without_a_server_are_stored_afterwards() {
         server.begin().unwrap();
         agent.signal(Signal::SIGHUP).unwrap();
     }
+    agent.wait_for_outputs().unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.code, Some(0), "{}", ended.log);
     assert_eq!(stored_ids(&border, &server), ids(&ended.documents), "all, once and in order");
@@ -109,6 +113,7 @@ fn documents_that_a_hanging_server_took_are_stored_once() {
     .unwrap_or_else(|| panic!("{}", agent.log()));
     server.signal(Signal::SIGCONT).unwrap();
     agent.signal(Signal::SIGHUP).unwrap();
+    agent.wait_for_outputs().unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.code, Some(0), "{}", ended.log);
     assert_eq!(stored_ids(&border, &server), ids(&ended.documents), "once and in order");

@@ -25,14 +25,14 @@ fn missing_stream_is_a_problem_before_anything_waits() {
     let agent = Agent::on(gateway, "lan0").config(&without).state_dir(&state).start().unwrap();
     let words = "the output nats cannot deliver (no stream takes smb-sensor.lab.gate.incident";
     agent.wait_for_log(words).unwrap();
-    let mut status = Command::new(Agent::program().unwrap());
-    let status = status.args(["status", "--state-dir"]).arg(&state).output().unwrap();
-    assert_eq!(status.status.code(), Some(1));
-    let text = String::from_utf8(status.stdout).unwrap();
-    assert!(
-        text.contains("the output nats cannot deliver, 0 documents wait for it: no stream takes"),
-        "{text}"
-    );
+    let status = || {
+        let mut command = Command::new(Agent::program().unwrap());
+        let output = command.args(["status", "--state-dir"]).arg(&state).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let words = "the output nats cannot deliver, 0 documents wait for it: no stream takes";
+    let says_so = |(code, text): &(Option<i32>, String)| *code == Some(1) && text.contains(words);
+    poll(PATIENCE, || Some(status()).filter(says_so)).unwrap_or_else(|| panic!("{:?}", status()));
     let ask = |path: &str| {
         let url = format!("http://127.0.0.1:9645{path}");
         let output = gateway.command("curl").args(["-s", &url]).output().unwrap();
@@ -40,7 +40,8 @@ fn missing_stream_is_a_problem_before_anything_waits() {
     };
     let ready = poll(PATIENCE, || Some(ask("/readyz")).filter(|text| text.contains("nats"))).unwrap();
     assert!(ready.starts_with("ready\nthe output nats cannot deliver: no stream takes"), "{ready}");
-    assert!(ask("/metrics").contains("\nsmb_sensor_output_up{output=\"nats\"} 0.0\n"));
+    let is_down = || ask("/metrics").contains("\nsmb_sensor_output_up{output=\"nats\"} 0.0\n");
+    assert!(poll(PATIENCE, || is_down().then_some(())).is_some(), "{}", ask("/metrics"));
     agent.stop().unwrap();
 
     // A server that goes away is noticed while nothing waits.
@@ -54,11 +55,7 @@ fn missing_stream_is_a_problem_before_anything_waits() {
     up("1.0");
     server.end(Signal::SIGKILL).unwrap();
     up("0.0");
-    assert!(
-        agent.log().contains("the output nats cannot deliver (nats://127.0.0.1:4222: "),
-        "{}",
-        agent.log()
-    );
+    agent.wait_for_log("the output nats cannot deliver (nats://127.0.0.1:4222: ").unwrap();
     server.begin().unwrap();
     agent.wait_for_log("the output nats can deliver again").unwrap();
     agent.stop().unwrap();
@@ -130,6 +127,7 @@ fn missing_stream_is_named_and_documents_wait_for_it() {
     })
     .unwrap();
     agent.signal(Signal::SIGHUP).unwrap();
+    agent.wait_for_outputs().unwrap();
     let ended = agent.stop().unwrap();
     assert_eq!(ended.code, Some(0), "{}", ended.log);
     assert_eq!(stored_ids(&border, &server), ids(&ended.documents));

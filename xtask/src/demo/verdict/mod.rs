@@ -1,6 +1,5 @@
 //! Whether the sensor reported what the story must cause, and nothing else.
 
-mod alerts;
 mod incidents;
 
 use std::process::ExitCode;
@@ -17,8 +16,7 @@ struct Verdict {
 
 /// Prints the comparison of the documents with what is expected.
 pub(super) fn show(documents: &[Value]) -> ExitCode {
-    let verdict =
-        if incidents::are_in(documents) { incidents::check(documents) } else { alerts::check(documents) };
+    let verdict = incidents::check(documents);
     if verdict.faults.is_empty() {
         println!("as expected: {}", verdict.expected);
         return ExitCode::SUCCESS;
@@ -34,11 +32,7 @@ pub(super) fn show(documents: &[Value]) -> ExitCode {
 
 /// Whether the sensor has reported everything that is expected, so that there is nothing to wait for.
 pub(super) fn is_complete(documents: &[Value]) -> bool {
-    if incidents::are_in(documents) {
-        incidents::check(documents).faults.is_empty()
-    } else {
-        alerts::is_complete(documents)
-    }
+    incidents::check(documents).faults.is_empty()
 }
 
 /// The identifier of the incident to show in full.

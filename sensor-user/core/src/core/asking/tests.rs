@@ -1,74 +1,24 @@
 //! New destinations, with other sensors to ask.
 
-use sensor_common::slot::{RecordKind, mark, tcp};
-use sensor_dissect::FingerprintKey;
+use sensor_common::slot::{mark, tcp};
 
 use super::*;
 use crate::{
-    core::{Input, Start},
-    exempt::Exemption,
-    process::NoProcesses,
-    profile,
+    core::{
+        Input,
+        fixtures::{SETTLED, Sensor, at, settings},
+    },
     record::{Counts, Observation, fixtures::observed},
-    rules::limits::Limits,
-    service::ServicePorts,
     settings::Settings,
-    terms::KnownTerms,
-    time::{Moment, TickClock},
+    time::Moment,
 };
 
 const ATTEMPT: [u8; 2] = [tcp::SYN, 0];
 const OPEN: [u8; 2] = [tcp::SYN | tcp::ACK; 2];
 
-/// Time for an attempt to be answered.
-const SETTLED: i64 = 3;
-
-fn at(seconds: i64) -> Moment {
-    Moment { at: Timestamp::from_unix_seconds(seconds), ticks: (seconds * 250) as u32 }
-}
-
-fn settings(shared_terms: bool) -> Settings {
-    let rulebook = profile::Settings::default();
-    Settings {
-        profile: ProfileName::Sensor,
-        rulebook,
-        watched: ServicePorts::default(),
-        assets: std::sync::Arc::default(),
-        exemptions: Vec::<Exemption>::new(),
-        threats: std::sync::Arc::default(),
-        limits: Limits::default(),
-        attempt_settle: Duration::from_secs(SETTLED as u64),
-        flow_idle: Duration::from_secs(1_800),
-        flow_capacity: 1_024,
-        incident_idle: Duration::from_secs(3_600),
-        flow_summaries: false,
-        shared_terms,
-        recording: false,
-    }
-}
-
-/// A core, and what it said.
-struct Sensor {
-    core: Core,
-    events: Vec<Event>,
-}
-
 impl Sensor {
-    fn new(shared_terms: bool) -> Self {
-        let settings = settings(shared_terms);
-        let start = Start {
-            terms: KnownTerms::in_memory(&settings.rulebook.windows),
-            settings,
-            clock: TickClock::with_tick(4_000_000),
-            fingerprint_key: FingerprintKey::new([1; 32]),
-            incidents: vec![],
-            connections: vec![],
-        };
-        Self { core: Core::new(start, Box::new(NoProcesses)), events: vec![] }
-    }
-
-    fn step(&mut self, input: Input<'_>, now: Moment) {
-        self.core.step(input, now, &mut self.events);
+    fn sharing(shared_terms: bool) -> Self {
+        Self::new(Settings { shared_terms, ..settings() })
     }
 
     /// A connection of an internal host began now.
@@ -83,8 +33,7 @@ impl Sensor {
             ..observed(remote)
         };
         seen.id.tuple.local = local.parse().unwrap();
-        self.core.observe(Some(RecordKind::Opened), &seen, now);
-        self.core.settle_changes(now.at, &mut self.events);
+        self.sees(&seen, now);
     }
 
     /// What it asked and announced to others since this was last called.
@@ -113,7 +62,7 @@ fn server() -> IpAddr {
 
 /// A sensor that has asked about a completed connection.
 fn asking() -> Sensor {
-    let mut sensor = Sensor::new(true);
+    let mut sensor = Sensor::sharing(true);
     sensor.begins("10.0.0.2:50000", "8.8.4.4:445", OPEN, at(1));
     sensor.step(Input::Tick, at(1 + SETTLED));
     assert_eq!(sensor.requests(), [TermRequest::Claim(server())]);
@@ -176,7 +125,7 @@ fn sensor_that_can_ask_nobody_decides_at_once() {
 
 #[test]
 fn attempt_asks_and_makes_nothing_known() {
-    let mut sensor = Sensor::new(true);
+    let mut sensor = Sensor::sharing(true);
     for (number, answer, rare) in [(0, TermAnswer::New(server()), 1), (20, TermAnswer::Known(server()), 1)] {
         let local = format!("10.0.0.{}:50000", 2 + number);
         sensor.begins(&local, "8.8.4.4:445", ATTEMPT, at(1 + number));
@@ -197,7 +146,7 @@ fn run_ends_with_a_decision() {
 
 #[test]
 fn what_waits_is_bounded() {
-    let mut sensor = Sensor::new(true);
+    let mut sensor = Sensor::sharing(true);
     for number in 0..300 {
         let remote = format!("8.8.{}.{}:445", number / 256, number % 256);
         sensor.begins(&format!("10.0.{}.{}:50000", number / 256, number % 256), &remote, ATTEMPT, at(1));
@@ -211,7 +160,7 @@ fn what_waits_is_bounded() {
 
 #[test]
 fn nobody_is_asked_unless_terms_are_shared() {
-    let mut sensor = Sensor::new(false);
+    let mut sensor = Sensor::sharing(false);
     sensor.begins("10.0.0.2:50000", "8.8.4.4:445", OPEN, at(1));
     sensor.step(Input::Tick, at(1 + SETTLED));
     sensor.step(Input::Tick, at(10));

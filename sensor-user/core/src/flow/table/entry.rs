@@ -172,6 +172,10 @@ impl<L> FlowEntry<L> {
             let new = reader.finish(self.flow.presumed_client());
             self.flow.learn(reader, new, services);
         }
+        // One that leaves the table in the middle may be between two segments of a message.
+        if self.flow.is_ended() || now > self.flow.last {
+            self.flow.note_missed_messages();
+        }
         self.flow.settle(services);
         self.closed = Some(Closed {
             at: now,

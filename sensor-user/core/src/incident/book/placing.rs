@@ -1,6 +1,6 @@
 //! Where a connection belongs: the incident of its pair of hosts, of its client, or of the port that answered it.
 
-use super::{Book, Context, MAX_INCIDENTS, REMEMBERED, SAME_SWEEP};
+use super::{Book, Context, MAX_INCIDENTS, REMEMBERED};
 use crate::{
     address::Direction,
     incident::{
@@ -23,7 +23,7 @@ impl Book {
         context: &Context<'_>,
     ) -> IncidentId {
         let key = self.key_of(view);
-        let id = match self.current(&key, view, link, context.now) {
+        let id = match self.current(&key, view, link, context) {
             Some(id) => id,
             None => self.begin(key, view, context),
         };
@@ -97,19 +97,29 @@ impl Book {
         stored.incident.external.addresses = vec![view.external()];
         stored.incident.internal.count = 1;
         stored.incident.external.count = 1;
+        stored.incident.internal.network = None;
+        stored.incident.external.network = None;
     }
 
     /// The incident of a key that a connection goes on with: one that is open, or one that is closed and of which the
     /// connection shows nothing new.
-    fn current(&mut self, key: &Key, view: &FlowView<'_>, link: &Link, now: Timestamp) -> Option<IncidentId> {
+    fn current(
+        &mut self,
+        key: &Key,
+        view: &FlowView<'_>,
+        link: &Link,
+        context: &Context<'_>,
+    ) -> Option<IncidentId> {
         let id = *self.keys.get(key)?;
         let stored = self.incidents.get_mut(&id)?;
         if stored.incident.closed.is_none() {
             return Some(id);
         }
-        let age = now.distance(stored.incident.last.max(stored.incident.updated));
+        let age = context.now.distance(stored.incident.last.max(stored.incident.updated));
         let goes_on = match key {
-            Key::Client { .. } if !stored.targets.contains_key(&view.server.ip()) => age < SAME_SWEEP,
+            Key::Client { .. } if !stored.targets.contains_key(&view.server.ip()) => {
+                context.now.distance(stored.incident.last) < context.sweep_window
+            }
             _ => {
                 let (mut trial, mut trial_link) = (stored.incident.clone(), link.clone());
                 age < REMEMBERED && !trial.merge(view, &mut trial_link)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sensor_common::slot::TCP;
+use sensor_common::slot::{TCP, UDP};
 
 use super::*;
 use crate::{
@@ -79,6 +79,17 @@ fn ports_that_answered_are_noted_once_with_their_times() {
 }
 
 #[test]
+fn datagrams_that_were_answered_are_noted_with_their_port() {
+    let datagrams = [137, 138].map(|port| {
+        let flow = FlowFixture::inbound().on(UDP, port).reached(EvidenceLevel::Connected);
+        flow.seen(|view| view.counts.packets = [1, 1])
+    });
+    let incident = merged(&datagrams);
+    let noted: Vec<_> = incident.answering.iter().map(|one| (one.transport, one.port)).collect();
+    assert_eq!(noted, [(UDP, 137), (UDP, 138)]);
+}
+
+#[test]
 fn ports_that_answered_have_a_bound() {
     let flows: Vec<_> = (0..=MAX_ANSWERING)
         .map(|number| answered(&format!("10.0.{}.{}", number / 250, 1 + number % 250), 445))
@@ -108,4 +119,24 @@ fn connection_whose_negotiation_is_read_later_was_not_joined_late() {
     assert!(!incident.joined_late);
     incident.merge(&flow(true).view(), &mut Link::default());
     assert!(incident.joined_late, "another connection");
+}
+
+#[test]
+fn network_of_many_addresses_is_the_smallest_with_all_of_them() {
+    let added = |mut party: Party, addresses: &[&str]| {
+        addresses.iter().for_each(|address| party.add(address.parse().unwrap()));
+        party
+    };
+    let network = |addresses: &[&str]| added(Party::default(), addresses).network.map(|net| net.to_string());
+    assert_eq!(network(&["9.9.0.1"]), None);
+    assert_eq!(network(&["9.9.0.1", "9.9.0.2"]).as_deref(), Some("9.9.0.0/30"));
+    assert_eq!(network(&["9.9.0.1", "9.9.0.2", "9.9.1.44"]).as_deref(), Some("9.9.0.0/23"));
+    assert_eq!(network(&["9.9.0.1", "2001:db8::1", "9.9.0.2"]), None, "addresses of two families");
+    let unknown = Party { addresses: vec!["9.9.0.1".parse().unwrap(); 2], count: 2, ..Party::default() };
+    assert_eq!(added(unknown, &["9.9.0.3"]).network, None, "what was counted before is not known");
+    let wide = added(Party::default(), &["9.9.0.1", "9.200.0.1"]);
+    assert!(wide.network.is_some() && wide.narrow_network().is_none(), "{:?}", wide.network);
+    let narrow = added(Party::default(), &["9.9.0.1", "9.9.200.1"]);
+    assert_eq!(narrow.narrow_network(), "9.9.0.0/16".parse().ok());
+    assert_eq!(Party { at_least: true, ..narrow }.narrow_network(), None, "some were not counted");
 }

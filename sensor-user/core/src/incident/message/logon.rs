@@ -105,10 +105,30 @@ fn given_away(incident: &Incident, credential: &Credential) -> Headline {
         Some(LogonOutcome::Refused) => ", which refused it",
         None => "",
     };
-    Headline::new(
+    let headline = Headline::new(
         format!("{client} gave {article} {what} to {server}{outcome}"),
         credential_given_away(incident).unwrap_or(what),
-    )
+    );
+    Headline { plain: leak_in_words(incident, credential), ..headline }
+}
+
+/// The same in words that need no address: one user's NTLM credential, and no clause behind it that nobody may overlook.
+fn leak_in_words(incident: &Incident, credential: &Credential) -> Option<String> {
+    let is_ntlm = !matches!(credential.method, CredentialMethod::Kerberos | CredentialMethod::Password);
+    let is_of_another =
+        |one: &Credential| one.method != CredentialMethod::Anonymous && one.account() != credential.account();
+    let has_others = incident.credentials.iter().any(is_of_another);
+    let has_clauses = incident.conflicting || incident.webdav.is_some() || !incident.threats.is_empty();
+    if !is_ntlm || has_others || has_clauses {
+        return None;
+    }
+    let outcome = match credential.outcome {
+        Some(LogonOutcome::Accepted) => ", and the server accepted it",
+        Some(LogonOutcome::AcceptedAsGuest) => ", and the server let it in as guest",
+        Some(LogonOutcome::Refused) => ", and the server refused it",
+        None => "",
+    };
+    Some(format!("An internal host gave an NTLM credential to a server on the Internet{outcome}"))
 }
 
 /// "NTLMv2 credential of CORP\ann given away and accepted": the user who matters most.

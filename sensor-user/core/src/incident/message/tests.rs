@@ -1,7 +1,7 @@
-use super::{sentence, summary};
+use super::{sentence, summary, title};
 use crate::{
     address::Direction,
-    asset::Asset,
+    asset::{Asset, AssetRole},
     incident::{CredentialMethod, Incident, LogonOutcome, Share, ShareKind, fixtures::*},
     level::EvidenceLevel,
     service::Service,
@@ -40,6 +40,22 @@ fn leak_names_credential_destination_and_outcome() {
 }
 
 #[test]
+fn title_of_a_leak_needs_no_address_and_other_titles_are_whole_sentences() {
+    let leak = "An internal host gave an NTLM credential to a server on the Internet";
+    assert_eq!(title(&leak_accepted()), format!("{leak}, and the server accepted it"));
+    assert_eq!(title(&leak_refused()), format!("{leak}, and the server refused it"));
+    let mut other = leak_accepted();
+    other.conflicting = true;
+    assert_eq!(title(&other), sentence(&other), "what the server received is not known");
+    let mut other = leak_accepted();
+    other.credentials.push(credential(CredentialMethod::Kerberos, r"CORP\bob", None));
+    assert_eq!(title(&other), sentence(&other), "of two users");
+    for other in [plain_password(), kerberos(), encrypted_upload(), relay(), guessing_succeeded(), sweep()] {
+        assert_eq!(title(&other), sentence(&other));
+    }
+}
+
+#[test]
 fn names_a_host_of_the_inventory_and_its_role() {
     assert_lines(
         &backup_of_inventory(),
@@ -52,6 +68,25 @@ fn names_a_host_of_the_inventory_and_its_role() {
     read.internal.asset = Some(Asset { name: "fs01".into(), owner: None, role: None });
     let sentence = sentence(&read);
     assert!(sentence.contains(r"from \\10.0.1.2\data as"), "a path names its server by address: {sentence}");
+}
+
+#[test]
+fn names_each_role_that_changes_the_severity_and_no_other() {
+    let listed = |role: &str| {
+        let mut scan = sweep();
+        let role = Some(AssetRole::from(role.to_owned()));
+        scan.internal.asset = Some(Asset { name: "scan01".into(), owner: None, role });
+        sentence(&scan)
+    };
+    for (role, is) in
+        [("scanner", "a scanner"), ("backup", "a backup host"), ("file-server", "a file server")]
+    {
+        let said = listed(role);
+        assert!(said.starts_with("10.0.0.31 (scan01) tried TCP 445 of 300 addresses"), "{said}");
+        assert!(said.ends_with(&format!("; the inventory lists scan01 as {is}")), "{said}");
+    }
+    let said = listed("printer");
+    assert!(said.starts_with("10.0.0.31 (scan01) ") && !said.contains("the inventory"), "{said}");
 }
 
 #[test]
@@ -75,7 +110,7 @@ fn names_volume_from_inside_and_disk_shares_before_pipes() {
     read.counted.connections = 1;
     assert_lines(
         &read,
-        r"203.0.112.9 fetched 8.8 KiB from \\10.0.1.2\data as CORP\bob in 11 s",
+        r"203.0.112.9 fetched 8.8 KiB from \\10.0.1.2\data as CORP\bob in 12 s",
         r"8.8 KiB left, read from \\10.0.1.2\data as CORP\bob",
     );
 }
@@ -84,8 +119,8 @@ fn names_volume_from_inside_and_disk_shares_before_pipes() {
 fn counts_guesses_and_names_the_right_one() {
     assert_lines(
         &guessing_succeeded(),
-        r"203.0.112.9 tried 99 passwords for 3 users on 10.0.1.2; CORP\bob was accepted; 8.8 KiB left, 61.0 KiB came in; 100 connections since 10:13 UTC",
-        r"password guessed: 99 refused, CORP\bob accepted; 61.0 KiB in",
+        r"203.0.112.9 tried 99 passwords for 3 users on 10.0.1.2; CORP\bob was accepted; 8.8 KiB left, 61 KiB came in; 100 connections since 10:13 UTC",
+        r"password guessed: 99 refused, CORP\bob accepted; 61 KiB in",
     );
     assert_lines(
         &guessing_refused(),
@@ -106,8 +141,8 @@ fn relay_and_remote_execution_come_before_their_logon() {
     );
     assert_lines(
         &remote_execution(),
-        r"203.0.112.9 called svcctl RCreateServiceW and RStartServiceW on 10.0.1.2 as CORP\bob; 20.0 KiB left, 60.0 KiB came in; 203.0.112.9 called srvsvc NetrShareEnum",
-        r"remote execution as CORP\bob: svcctl RCreateServiceW and RStartServiceW; 60.0 KiB in",
+        r"203.0.112.9 called svcctl RCreateServiceW and RStartServiceW on 10.0.1.2 as CORP\bob; 20 KiB left, 60 KiB came in; 203.0.112.9 called srvsvc NetrShareEnum",
+        r"remote execution as CORP\bob: svcctl RCreateServiceW and RStartServiceW; 60 KiB in",
     );
 }
 
@@ -209,8 +244,8 @@ fn retries_have_a_rhythm_and_a_burst_has_none() {
 fn late_joiner_names_what_it_missed() {
     assert_lines(
         &joined_late(),
-        "10.0.0.2 and 8.8.4.4 exchanged more over SMB than a set-up takes; 195.3 KiB left, 87.9 KiB came in; joined late: the log-on was before 10:13 UTC, when the sensor first saw it",
-        "data exchanged; 195.3 KiB out; joined late",
+        "10.0.0.2 and 8.8.4.4 exchanged more over SMB than a set-up takes; 195 KiB left, 88 KiB came in; joined late: the log-on was before 10:13 UTC, when the sensor first saw it",
+        "data exchanged; 195 KiB out; joined late",
     );
 }
 
@@ -312,6 +347,16 @@ fn names_other_users_beside_the_leading_one() {
     leak.credentials[1].outcome = Some(LogonOutcome::Accepted);
     let said = sentence(&leak);
     assert!(said.contains("logged on as well"), "{said}");
+}
+
+#[test]
+fn segments_that_contradict_each_other_are_named() {
+    let clause = "; segments contradict each other, which may be an attempt to mislead the sensor";
+    for mut incident in [leak_accepted(), leak_refused(), encrypted_upload(), joined_late()] {
+        assert!(!sentence(&incident).contains("contradict"), "{}", sentence(&incident));
+        incident.conflicting = true;
+        assert!(sentence(&incident).contains(clause), "{}", sentence(&incident));
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn leak_puts_the_password_first_and_names_the_process() {
         &fixtures::leak_accepted(),
         &[
             r"Change the password of CORP\ann; the response can be cracked or relayed.",
-            r"made 10.0.0.2 open \\8.8.4.4\files at 10:13 UTC",
+            r"made 10.0.0.2 (PC-ANN) open \\8.8.4.4\files at 10:13:55 UTC",
             "smbclient (pid 4711)",
             "Block TCP 445 and 139 outwards",
         ],
@@ -62,6 +62,31 @@ fn role_of_the_host_says_whom_to_ask() {
         &backup,
         &["Ask whoever runs 10.0.0.2 (bk01) why a file server opens connections to 8.8.4.4"],
     );
+}
+
+#[test]
+fn internal_host_is_named_as_well_as_it_is_known_and_by_its_address() {
+    let mut leased = fixtures::leased_server();
+    assert_says(&leased, &["does 10.0.1.2 (nas) lock accounts at all?", "Close TCP 445 of 10.0.1.2 (nas)"]);
+    leased.internal.enrichment.lease_name = Some("a\u{202e}b".into());
+    assert_says(&leased, &[r"does 10.0.1.2 (a\u{202e}b) lock"]);
+    assert_says(&leased, &["smb-sensor block 10.0.1.2 203.0.112.9 --for"]);
+    let many = Incident { internal: fixtures::hosts("10.0.0", 2), ..fixtures::leak_accepted() };
+    assert_says(&many, &["made 2 addresses open"]);
+}
+
+#[test]
+fn sweep_of_a_listed_scanner_may_have_been_ordered() {
+    let mut scan = fixtures::sweep();
+    scan.internal.asset = fixtures::backup_of_inventory().internal.asset;
+    let whether = "Ask Ann Example whether this scan was ordered, and by whom.";
+    assert!(!text(&steps(&scan, true)).contains(whether), "a backup host scans nothing");
+    scan.internal.asset.as_mut().unwrap().role = Some(AssetRole::Scanner);
+    assert_says(&scan, &[whether]);
+    scan.internal.asset.as_mut().unwrap().owner = None;
+    assert_says(&scan, &["Ask whoever runs 10.0.0.31 (bk01) whether this scan was ordered"]);
+    let exposed = Incident { internal: scan.internal, ..fixtures::exposure() };
+    assert!(!text(&steps(&exposed, true)).contains("was ordered"), "a stranger came to the scanner");
 }
 
 #[test]
@@ -146,7 +171,7 @@ fn offer_over_quic_concerns_the_two_hosts_and_no_tcp_port() {
 
 #[test]
 fn urgent_pair_has_the_command_that_blocks_it() {
-    let command = "smb-sensor block 10.0.0.2,8.8.4.4 --for 24h --reason 7f3a000000000001";
+    let command = "smb-sensor block 10.0.0.2 8.8.4.4 --for 24h --reason 7f3a000000000001";
     assert_says(&fixtures::leak_accepted(), &[command]);
     for other in [fixtures::exposure(), fixtures::sweep(), fixtures::tls_on_445()] {
         let said = steps(&other, true).contain.join("\n");

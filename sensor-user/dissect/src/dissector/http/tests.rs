@@ -1,14 +1,17 @@
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+
 use super::*;
 use crate::{
     FingerprintKey, Framing,
     facts::{Outcome, WebDavEvidence},
 };
 
-/// CHALLENGE of a server without names, and AUTHENTICATE of `u` with a response of version 1, in base64.
+/// NEGOTIATE, and CHALLENGE of a server without names, in base64.
+const NEGOTIATE: &str = "TlRMTVNTUAABAAAAAQAAAAAAAAAAAAAAAAAAAAAAAAA=";
 const CHALLENGE: &str = "TlRMTVNTUAACAAAAAgACADgAAAABAAAAAQIDBAUGBwgAAAAAAAAAAAAAAAA6AAAACgBhSgAAAA9EAA==";
 
-fn authenticate() -> String {
-    use base64::{Engine as _, prelude::BASE64_STANDARD};
+/// AUTHENTICATE of `u` with a response of version 1.
+fn response() -> Vec<u8> {
     let mut message = b"NTLMSSP\0\x03\0\0\0".to_vec();
     let fields: [&[u8]; 5] = [&[0; 24], &[7; 24], b"D\0", b"u\0", b"W\0"];
     let mut payload: Vec<u8> = Vec::new();
@@ -21,7 +24,31 @@ fn authenticate() -> String {
     message.extend([0; 8]);
     message.extend(1u32.to_le_bytes());
     message.extend(payload);
-    BASE64_STANDARD.encode(message)
+    message
+}
+
+/// The same in base64.
+fn authenticate() -> String {
+    BASE64_STANDARD.encode(response())
+}
+
+/// An element with a short length (X.690 8.1).
+fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+    assert!(content.len() < 0x80, "{} bytes need a long length", content.len());
+    [&[tag, content.len() as u8][..], content].concat()
+}
+
+/// NegTokenInit that offers NTLM, in the frame of GSS-API (RFC 4178 4.2.1, RFC 2743 3.1).
+fn first_in_spnego(message: &[u8]) -> Vec<u8> {
+    let offered = element(0xA0, &element(0x30, &element(6, b"\x2B\x06\x01\x04\x01\x82\x37\x02\x02\x0A")));
+    let fields = [offered, element(0xA2, &element(4, message))].concat();
+    let choice = element(0xA0, &element(0x30, &fields));
+    element(0x60, &[element(6, b"\x2B\x06\x01\x05\x05\x02"), choice].concat())
+}
+
+/// NegTokenResp with a token alone (RFC 4178 4.2.2).
+fn later_in_spnego(message: &[u8]) -> Vec<u8> {
+    element(0xA1, &element(0x30, &element(0xA2, &element(4, message))))
 }
 
 fn reader() -> Dissector {
@@ -43,7 +70,7 @@ fn answers(dissector: &mut Dissector, status: u16, fields: &str) {
 /// A log-on that is answered with this status.
 fn log_on(status: u16) -> Dissector {
     let mut dissector = reader();
-    asks(&mut dissector, "PROPFIND", "Authorization: NTLM TlRMTVNTUAABAAAAAQAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n");
+    asks(&mut dissector, "PROPFIND", &format!("Authorization: NTLM {NEGOTIATE}\r\n"));
     answers(&mut dissector, 401, &format!("WWW-Authenticate: NTLM {CHALLENGE}\r\n"));
     assert_eq!(
         (dissector.facts().server.target.as_deref(), dissector.facts().logons_refused),
@@ -73,6 +100,26 @@ fn status_behind_a_response_is_its_outcome() {
 }
 
 #[test]
+fn negotiate_carries_a_log_on_bare_and_in_spnego() {
+    let [negotiate, challenge] = [NEGOTIATE, CHALLENGE].map(|token| BASE64_STANDARD.decode(token).unwrap());
+    let in_spnego = [first_in_spnego(&negotiate), later_in_spnego(&challenge), later_in_spnego(&response())];
+    for tokens in [[negotiate, challenge, response()], in_spnego] {
+        let [first, second, third] = tokens.map(|token| BASE64_STANDARD.encode(token));
+        let mut dissector = reader();
+        asks(&mut dissector, "PROPFIND", &format!("Authorization: Negotiate {first}\r\n"));
+        answers(&mut dissector, 401, &format!("WWW-Authenticate: Negotiate {second}\r\n"));
+        assert_eq!(dissector.facts().server.target.as_deref(), Some("D"), "{second}");
+        let new = asks(&mut dissector, "PROPFIND", &format!("Authorization: Negotiate {third}\r\n"));
+        assert!(new.contains(&New::Credential(0)), "{third}: {new:?}");
+        answers(&mut dissector, 207, "");
+        let credential = &dissector.facts().credentials[0];
+        let (user, domain) = (credential.user.as_deref(), credential.domain.as_deref());
+        assert_eq!((user, domain, credential.outcome), (Some("u"), Some("D"), Some(Outcome::Accepted)));
+        assert!(credential.fingerprint.is_some(), "{third}");
+    }
+}
+
+#[test]
 fn interim_answer_leaves_the_log_on_open_and_a_later_one_is_not_its_own() {
     let mut dissector = log_on(100);
     answers(&mut dissector, 401, "");
@@ -95,8 +142,8 @@ fn webdav_is_shown_by_method_program_or_token() {
     assert_eq!(shown("PROPFIND", ""), WebDavEvidence { method: true, ..none });
     let redirector = "User-Agent: Microsoft-WebDAV-MiniRedir/10.0.19045\r\n";
     assert_eq!(shown("OPTIONS", redirector), WebDavEvidence { redirector: true, ..none });
-    let token = "Authorization: Negotiate TlRMTVNTUAABAAAAAQAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n";
-    assert_eq!(shown("GET", token), WebDavEvidence { token: true, ..none });
+    let token = format!("Authorization: Negotiate {NEGOTIATE}\r\n");
+    assert_eq!(shown("GET", &token), WebDavEvidence { token: true, ..none });
     let cors =
         "Origin: http://a.example\r\nAccess-Control-Request-Method: PUT\r\nUser-Agent: Mozilla/5.0\r\n";
     assert_eq!(shown("OPTIONS", cors), none);

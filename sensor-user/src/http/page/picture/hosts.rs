@@ -7,10 +7,10 @@ use sensor_core::{
 };
 use sensor_dissect::escape::shown;
 
-use crate::http::page::words::{cut, number};
+use crate::http::page::format::{cut, number};
 
 /// Hosts of one side that are drawn.
-const MOST: usize = 4;
+const MAX_HOSTS: usize = 4;
 
 /// Height of a host, with its distance to the next one.
 const HOST: usize = 40;
@@ -90,7 +90,7 @@ fn side(party: &Party, side: &'static str, mut y: usize, hosts: &mut Vec<Host>) 
         Some(name) => format!("{address}  {}", shown(name.as_bytes())),
         None => address.to_string(),
     };
-    let room = if party.count as usize > MOST { MOST - 1 } else { MOST };
+    let room = if party.count as usize > MAX_HOSTS { MAX_HOSTS - 1 } else { MAX_HOSTS };
     for address in party.addresses.iter().take(room) {
         put(named(address), y);
         y += HOST;
@@ -128,8 +128,8 @@ mod tests {
     fn many_hosts_are_summed_up() {
         let sweep = Hosts::of(&fixtures::sweep());
         let external: Vec<_> = sweep.hosts.iter().filter(|host| host.side == "external").collect();
-        assert_eq!(external.len(), MOST);
-        assert!(external[MOST - 1].text.ends_with(" more"), "{}", external[MOST - 1].text);
+        assert_eq!(external.len(), MAX_HOSTS);
+        assert!(external[MAX_HOSTS - 1].text.ends_with(" more"), "{}", external[MAX_HOSTS - 1].text);
         assert!(sweep.hosts.is_sorted_by_key(|host| host.y));
     }
 

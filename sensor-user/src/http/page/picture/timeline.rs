@@ -9,7 +9,7 @@ use sensor_core::{
 };
 use sensor_dissect::escape::shown;
 
-use crate::{http::page::words::cut, rfc3339::rfc3339};
+use crate::{http::page::format::cut, rfc3339::rfc3339};
 
 /// Height of a step, and of the pause before one.
 const STEP: usize = 26;
@@ -22,7 +22,7 @@ const LONG: Duration = Duration::from_secs(1);
 const ROOM: usize = 44;
 
 /// Steps that are drawn; the text below the picture has all of them.
-const MOST: usize = 40;
+const MAX_STEPS: usize = 40;
 
 pub(in crate::http::page) struct Timeline {
     pub(in crate::http::page) height: usize,
@@ -45,7 +45,7 @@ pub(in crate::http::page) struct Step {
 impl Timeline {
     pub(in crate::http::page) fn of(incident: &Incident) -> Self {
         let (mut y, mut last, mut steps, mut pauses) = (STEP / 2, None, Vec::new(), Vec::new());
-        for entry in incident.timeline.iter().take(MOST) {
+        for entry in incident.timeline.iter().take(MAX_STEPS) {
             let pause = last.map_or(Duration::ZERO, |last| entry.at.since(last));
             if pause >= LONG {
                 pauses.push((y - 2, format!("{} later", sentence::duration(pause))));
@@ -66,7 +66,7 @@ impl Timeline {
             height: y,
             steps,
             pauses,
-            left_out: incident.timeline.len().saturating_sub(MOST),
+            left_out: incident.timeline.len().saturating_sub(MAX_STEPS),
             day: rfc3339(incident.first).get(..10).unwrap_or_default().to_owned(),
         }
     }
@@ -108,7 +108,7 @@ mod tests {
         let what = Milestone::Share(format!("\\\\h\\{}\u{202e}", "a".repeat(100)));
         incident.timeline = vec![TimelineEntry { at: incident.first, what }; 100];
         let timeline = Timeline::of(&incident);
-        assert_eq!((timeline.steps.len(), timeline.left_out), (MOST, 60));
+        assert_eq!((timeline.steps.len(), timeline.left_out), (MAX_STEPS, 60));
         assert!(timeline.steps[0].text.chars().count() <= ROOM);
         assert!(!timeline.steps[0].full.contains('\u{202e}'));
     }

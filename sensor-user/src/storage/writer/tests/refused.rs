@@ -1,4 +1,4 @@
-//! What the database never takes, and disks that fail for good.
+//! What the database never takes, what it does not take for a while, and disks that fail for good.
 
 use rusqlite::ffi;
 
@@ -28,6 +28,27 @@ fn a_document_that_the_database_refuses_is_counted_and_holds_up_no_other() {
     assert_eq!(bodies(directory.path(), &DocumentQuery::default()), kept);
     let counts = handle.committed().counts();
     assert_eq!((counts.lost, counts.failures), (1, 0));
+}
+
+#[test]
+fn a_database_that_turns_read_only_delays_documents_and_loses_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let opened = Writer::open(directory.path(), Bounds::default(), 0).unwrap();
+    let (mut writer, handle) = (opened.writer, opened.handle);
+    writer.write(&mut vec![documents(1..=1)]).unwrap();
+    writer.connection.pragma_update(None, "query_only", 1).unwrap();
+    let mut pending: Vec<_> = (2..=3).map(|number| documents(number..=number)).collect();
+    let error = writer.commit(&pending).unwrap_err();
+    assert!(error.to_string().ends_with("attempt to write a readonly database"), "{error}");
+    writer.write(&mut pending).unwrap();
+    let counts = handle.committed().counts();
+    assert_eq!((pending.len(), counts.failures, counts.lost), (2, 1, 0));
+    writer.connection.pragma_update(None, "query_only", 0).unwrap();
+    writer.write(&mut pending).unwrap();
+    assert!(pending.is_empty() && writer.failing.is_none());
+    let kept = [1, 2, 3].map(|number| document(number).body);
+    assert_eq!(bodies(directory.path(), &DocumentQuery::default()), kept);
+    assert_eq!(handle.committed().counts().lost, 0);
 }
 
 #[test]

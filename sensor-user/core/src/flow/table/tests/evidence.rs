@@ -1,11 +1,15 @@
 //! Evidence levels of connections, by observations and messages.
 
-use sensor_common::slot::{Side, mark};
+use sensor_common::{
+    payload::PieceKind,
+    slot::{Side, mark},
+};
+use sensor_dissect::stream::Checksum;
 
-use super::bench::*;
+use super::{bench::*, stored::restarted};
 use crate::{
     level::EvidenceLevel,
-    record::{Content, Observation},
+    record::{Content, Observation, Piece},
     service::ServicePorts,
 };
 
@@ -118,6 +122,47 @@ fn unwatched_port_has_a_view_once_both_sides_speak_smb() {
     assert_eq!(view(&bench), None);
     bench.swept(&with_marks(SPOKEN | mark::SERVER_IS_REMOTE, one), at(2));
     assert_eq!(view(&bench), Some(false));
+}
+
+#[test]
+fn unwatched_port_has_no_view_by_requests_of_both_sides() {
+    const EITHER: u16 = mark::SERVER_IS_LOCAL | mark::SERVER_IS_REMOTE;
+    let mut one = seen(OPEN, [4, 4], at(1));
+    one.id.tuple.remote.set_port(4_445);
+    let has_view =
+        |bench: &Bench| bench.table.entry(&one.id.tuple).unwrap().view(&ServicePorts::default()).is_some();
+    let contradicting = |marks: u16| {
+        let mut bench = Bench::new();
+        bench.opened(&with_marks(mark::SMB_FROM_LOCAL | mark::SERVER_IS_REMOTE, one), at(1));
+        bench.swept(&with_marks(SPOKEN | EITHER | marks, one), at(2));
+        bench
+    };
+    let read = |bench: &mut Bench, side: Side, bytes: &[u8]| {
+        let (kind, wanted, checksum) = (PieceKind::Message, bytes.len() as u32, Checksum::Unknown);
+        let (id, at_ticks) = (one.id, at(3).ticks);
+        bench.piece(&Piece { id, side, kind, sequence: 1, wanted, at: at_ticks, bytes, checksum }, at(3));
+    };
+    let (request, response) = (smb2(NEGOTIATE, None, 0, &[36, 0, 0, 0]), smb2(NEGOTIATE, Some(0), 0, &[]));
+
+    let mut bench = contradicting(0);
+    assert!(!has_view(&bench));
+    read(&mut bench, Side::Local, &request);
+    assert!(!has_view(&bench));
+    read(&mut bench, Side::Remote, &response);
+    assert!(has_view(&bench), "the answer was read");
+
+    let mut bench = contradicting(0);
+    read(&mut bench, Side::Local, &request);
+    read(&mut bench, Side::Remote, &request);
+    assert!(!has_view(&bench), "both ask");
+
+    assert!(has_view(&contradicting(mark::ENCRYPTED)), "encrypted messages hide what they are");
+
+    let mut bench = Bench::new();
+    bench.opened(&with_marks(SPOKEN | mark::SERVER_IS_REMOTE, one), at(1));
+    bench.swept(&with_marks(SPOKEN | EITHER, one), at(2));
+    assert!(has_view(&bench), "the server of SMB 1 asks too, when an oplock is to be given up");
+    assert!(has_view(&restarted(&bench)));
 }
 
 #[test]

@@ -1,15 +1,16 @@
 //! Pieces of payload: early ones, gaps, and how many readers there are.
 
 use sensor_common::{
+    path::MAX_PIECES,
     payload::PieceKind,
-    slot::{Side, mark},
+    slot::{RecordKind, Side, mark},
 };
 use sensor_dissect::stream::Checksum;
 
 use super::{super::MAX_READERS, bench::*, stored::restarted};
 use crate::{
     level::EvidenceLevel,
-    record::{Observation, Piece, Unfollowed},
+    record::{Observation, Piece, Progress, Unfollowed},
     view::OtherProtocol,
 };
 
@@ -84,6 +85,79 @@ fn connection_with_unfollowed_messages_is_incomplete() {
     let messages = Unfollowed { gap: false, messages: true };
     bench.swept(&unfollowed(messages, seen(OPEN, [4, 1], at(3))), at(3));
     assert!(!bench.view().complete);
+}
+
+#[test]
+fn connection_with_as_many_pieces_as_the_kernel_hands_up_is_incomplete() {
+    let mut bench = Bench::new();
+    bench.opened(&seen(OPEN, [2, 1], at(1)), at(1));
+    let message = logon("alice", 1);
+    for number in 0..MAX_PIECES {
+        assert!(bench.view().complete, "after {number} pieces");
+        bench.message(Side::Local, 1 + number * message.len() as u32, &message, at(1));
+    }
+    assert!(!bench.view().complete, "there may have been more");
+}
+
+/// How far the client's stream was followed: up to which sequence number it was seen, and where the next message begins.
+const fn followed(seen: u32, next: Option<u32>) -> Progress {
+    Progress { seen, next, begun: false }
+}
+
+/// The same where a part of the header of the next message was seen.
+const fn begun(seen: u32, next: u32) -> Progress {
+    Progress { seen, next: Some(next), begun: true }
+}
+
+/// A connection that ended, of which a message was read, and how far each CPU followed the client's stream.
+fn ended_on_cpus(of: &[Progress]) -> Bench {
+    let mut bench = Bench::new();
+    bench.opened(&seen(OPEN, [2, 1], at(1)), at(1));
+    bench.message(Side::Local, 1, &logon("alice", 1), at(1));
+    for (cpu, client) in (0..).zip(of) {
+        let progress = Some([*client, Progress::default()]);
+        bench.swept(&Observation { cpu, progress, ..seen(FINISHED, [4, 4], at(2)) }, at(2));
+    }
+    bench
+}
+
+#[test]
+fn message_that_passed_between_two_cpus_makes_the_connection_incomplete_at_its_end() {
+    let whole = followed(500, Some(500));
+    let late = u32::MAX - 99;
+    for (name, of, complete) in [
+        ("each CPU saw whole messages", [whole, followed(900, Some(900))], true),
+        ("one CPU saw a part of the last one", [followed(500, Some(900)), followed(900, None)], true),
+        ("a header on one CPU, the rest on the other", [begun(504, 500), followed(900, None)], false),
+        ("the same, and a later message", [begun(504, 500), followed(900, Some(900))], false),
+        ("a header without a rest", [begun(504, 500), followed(400, Some(400))], true),
+        ("header and rest on a CPU that was lost", [whole, followed(900, None)], false),
+        ("a SYN on one CPU, all the rest on the other", [followed(1, Some(1)), followed(900, None)], false),
+        ("a keep-alive on another CPU", [whole, followed(504, None)], true),
+        ("the numbers begin anew", [followed(late, Some(late)), followed(20, None)], false),
+    ] {
+        let mut bench = ended_on_cpus(&of);
+        assert!(bench.view().complete, "{name}: the rest may come");
+        assert!(bench.advance(at(6)).contains(&Did::Closed), "{name}");
+        assert_eq!(bench.view().complete, complete, "{name}");
+    }
+}
+
+#[test]
+fn only_slots_that_are_known_as_they_are_show_what_passed_between_cpus() {
+    let mut bench = ended_on_cpus(&[begun(900, 500)]);
+    bench.advance(at(6));
+    assert!(bench.view().complete, "a single CPU says by itself what it missed");
+
+    let mut bench = ended_on_cpus(&[begun(504, 500), followed(900, None)]);
+    bench.observe(Some(RecordKind::Closed), &seen(FINISHED, [5, 4], at(2)), at(2));
+    bench.advance(at(6));
+    assert!(bench.view().complete, "the header went on since the sweep");
+
+    let mut bench = ended_on_cpus(&[begun(504, 500), followed(900, None)]);
+    bench.observe(Some(RecordKind::Closed), &seen(FINISHED, [4, 4], at(2)), at(2));
+    bench.advance(at(6));
+    assert!(!bench.view().complete, "the record is older than the sweep");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Words and numbers as the page shows them.
+//! Times, numbers, parties and texts as the page shows them.
 
 use sensor_core::{
     incident::{Incident, Party, message},

@@ -7,13 +7,13 @@ use std::{
 
 /// The latest starts, at most as many as are allowed in the span.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct RateLimit {
     most: usize,
     span: Duration,
     starts: VecDeque<Instant>,
 }
 
-impl Pace {
+impl RateLimit {
     /// At most `most` starts in any `span`.
     pub(super) const fn new(most: usize, span: Duration) -> Self {
         Self { most, span, starts: VecDeque::new() }
@@ -45,14 +45,14 @@ mod tests {
     #[test]
     fn a_start_waits_until_the_first_one_is_a_minute_old() {
         let minute = Duration::from_secs(60);
-        let (mut pace, begin) = (Pace::new(2, minute), Instant::now());
+        let (mut limit, begin) = (RateLimit::new(2, minute), Instant::now());
         let at = |seconds| begin + Duration::from_secs(seconds);
-        pace.note(at(0));
-        assert_eq!(pace.wait(at(1)), Duration::ZERO);
-        pace.note(at(10));
-        assert_eq!(pace.wait(at(20)), Duration::from_secs(40));
-        assert_eq!(pace.wait(at(60)), Duration::ZERO);
-        pace.note(at(60));
-        assert_eq!(pace.wait(at(61)), Duration::from_secs(9));
+        limit.note(at(0));
+        assert_eq!(limit.wait(at(1)), Duration::ZERO);
+        limit.note(at(10));
+        assert_eq!(limit.wait(at(20)), Duration::from_secs(40));
+        assert_eq!(limit.wait(at(60)), Duration::ZERO);
+        limit.note(at(60));
+        assert_eq!(limit.wait(at(61)), Duration::from_secs(9));
     }
 }

@@ -6,15 +6,15 @@
 
 use std::{collections::HashMap, hash::Hash, mem};
 
-/// A bounded table of recently used entries.
+/// A bounded table that forgets about the least recently used entries first.
 #[derive(Clone, Debug)]
-pub struct Recent<K, V> {
+pub struct LruMap<K, V> {
     half: usize,
     young: HashMap<K, V>,
     old: HashMap<K, V>,
 }
 
-impl<K: Copy + Eq + Hash, V: Default> Recent<K, V> {
+impl<K: Copy + Eq + Hash, V: Default> LruMap<K, V> {
     /// An empty table that keeps at least the last `half` entries, and at most twice as many.
     #[must_use]
     pub fn new(half: usize) -> Self {
@@ -45,20 +45,20 @@ mod tests {
 
     #[test]
     fn keeps_used_entries_and_drops_unused_ones() {
-        let mut recent: Recent<u32, u32> = Recent::new(4);
-        *recent.entry(0) = 7;
+        let mut map: LruMap<u32, u32> = LruMap::new(4);
+        *map.entry(0) = 7;
         for key in 1..100 {
-            *recent.entry(key) += 1;
-            assert_eq!(*recent.entry(0), 7, "used each time");
+            *map.entry(key) += 1;
+            assert_eq!(*map.entry(0), 7, "used each time");
         }
-        assert_eq!(*recent.entry(1), 0, "forgotten");
-        assert!(recent.young.len() + recent.old.len() <= 8);
+        assert_eq!(*map.entry(1), 0, "forgotten");
+        assert!(map.young.len() + map.old.len() <= 8);
     }
 
     #[test]
     fn removed_entry_is_gone() {
-        let mut recent: Recent<u32, u32> = Recent::new(4);
-        *recent.entry(1) = 7;
-        assert_eq!((recent.remove(&1), recent.remove(&1)), (Some(7), None));
+        let mut map: LruMap<u32, u32> = LruMap::new(4);
+        *map.entry(1) = 7;
+        assert_eq!((map.remove(&1), map.remove(&1)), (Some(7), None));
     }
 }

@@ -1,0 +1,75 @@
+//! A core for tests, with what it said.
+
+use std::{sync::Arc, time::Duration};
+
+use sensor_common::slot::RecordKind;
+use sensor_dissect::FingerprintKey;
+
+use super::{Core, Input, Start};
+use crate::{
+    event::Event,
+    process::NoProcesses,
+    profile::{self, ProfileName},
+    record::Observation,
+    rules::limits::Limits,
+    service::ServicePorts,
+    settings::Settings,
+    terms::KnownTerms,
+    time::{Moment, TickClock, Timestamp},
+};
+
+/// Time for an attempt to be answered, seconds.
+pub(super) const SETTLED: i64 = 3;
+
+pub(super) fn at(seconds: i64) -> Moment {
+    Moment { at: Timestamp::from_unix_seconds(seconds), ticks: (seconds * 250) as u32 }
+}
+
+pub(super) fn settings() -> Settings {
+    Settings {
+        profile: ProfileName::Sensor,
+        rulebook: profile::Settings::default(),
+        watched: ServicePorts::default(),
+        exemptions: vec![],
+        threats: Arc::default(),
+        assets: Arc::default(),
+        limits: Limits::default(),
+        attempt_settle: Duration::from_secs(SETTLED as u64),
+        flow_idle: Duration::from_secs(1_800),
+        flow_capacity: 1_024,
+        incident_idle: Duration::from_secs(3_600),
+        flow_summaries: false,
+        shared_terms: false,
+        recording: false,
+    }
+}
+
+/// A core, and what it said.
+pub(super) struct Sensor {
+    pub(super) core: Core,
+    pub(super) events: Vec<Event>,
+}
+
+impl Sensor {
+    pub(super) fn new(settings: Settings) -> Self {
+        let start = Start {
+            terms: KnownTerms::in_memory(&settings.rulebook.windows),
+            settings,
+            clock: TickClock::with_tick(4_000_000),
+            fingerprint_key: FingerprintKey::new([1; 32]),
+            incidents: vec![],
+            connections: vec![],
+        };
+        Self { core: Core::new(start, Box::new(NoProcesses)), events: vec![] }
+    }
+
+    pub(super) fn step(&mut self, input: Input<'_>, now: Moment) {
+        self.core.step(input, now, &mut self.events);
+    }
+
+    /// A connection took its slot.
+    pub(super) fn sees(&mut self, seen: &Observation, now: Moment) {
+        self.core.observe(Some(RecordKind::Opened), seen, now);
+        self.core.settle_changes(now.at, &mut self.events);
+    }
+}
