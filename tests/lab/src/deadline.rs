@@ -34,6 +34,18 @@ pub fn poll<T>(within: Duration, mut probe: impl FnMut() -> Option<T>) -> Option
     }
 }
 
+/// Whether something stays true for this time, which is no limit and the same on every machine.
+pub fn stays(time: Duration, mut is_true: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        if !is_true() {
+            return false;
+        }
+        thread::sleep(PAUSE);
+    }
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +55,17 @@ mod tests {
         let started = Instant::now();
         assert_eq!(poll(Duration::from_millis(20), || None::<()>), None);
         assert!(started.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn what_changes_within_the_time_does_not_stay() {
+        let mut left = 3;
+        let mut is_left = || {
+            left -= 1;
+            left > 0
+        };
+        assert!(!stays(Duration::from_secs(60), &mut is_left));
+        assert!(stays(Duration::from_millis(5), || true));
     }
 
     #[test]

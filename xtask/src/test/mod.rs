@@ -4,7 +4,11 @@ mod privileged;
 mod skips;
 mod summary;
 
-use std::process::{Command, ExitCode};
+use std::{
+    env,
+    process::{Command, ExitCode},
+    thread,
+};
 
 use crate::{
     build::build_debug,
@@ -15,6 +19,12 @@ use crate::{
 };
 use skips::SkipLog;
 use summary::Summary;
+
+/// Tests that run at a time, for each CPU: most of them wait for other programs most of the time.
+const TESTS_PER_CPU: usize = 2;
+
+/// Says to the test programs how many tests run at a time; what the caller said counts.
+const TEST_THREADS: &str = "RUST_TEST_THREADS";
 
 /// Sets up, builds, runs the tests and prints the counts. Fails if a test fails, or if no test ran.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
@@ -27,6 +37,10 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let skip_log = SkipLog::create()?;
     let mut command = cargo_test();
     command.arg("--no-fail-fast").env(skips::VARIABLE, skip_log.path());
+    if env::var_os(TEST_THREADS).is_none() {
+        let cpus = thread::available_parallelism().map_or(1, usize::from);
+        command.env(TEST_THREADS, (TESTS_PER_CPU * cpus).to_string());
+    }
     match Privilege::detect() {
         Privilege::Root => {}
         Privilege::Sudo => privileged::through_sudo(&mut command)?,
