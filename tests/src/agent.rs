@@ -137,9 +137,9 @@ impl Agent {
         let delivered = || {
             let answer = ask(&self.state_dir, &Request::Status).ok()?;
             let status: Value = serde_json::from_str(&answer.text).ok()?;
-            let mut outputs = status["outputs"].as_array()?.iter();
-            let is_saved = status["store"]["unsaved"] == 0;
-            (is_saved && outputs.all(|output| output["waiting"] == 0)).then_some(())
+            let outputs = status["outputs"].as_array()?;
+            let is_saved = status["store"]["unsaved"] == 0 && !outputs.is_empty();
+            (is_saved && outputs.iter().all(|output| output["waiting"] == 0)).then_some(())
         };
         poll(PATIENCE, delivered).with_context(|| format!("documents wait for an output\n{}", self.log()))
     }

@@ -7,15 +7,23 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use sensor_lab::{Answer, Namespace, RawSocket, Smbd, TcpListener, Topology, address, poll, require_lab};
+use sensor_lab::{
+    Answer, Namespace, RawSocket, Smbd, TcpListener, Topology, address, comes_within, poll, require_lab,
+};
 use sensor_tests::{Agent, PATIENCE, attached, connect, has_finding, smb_session, syn_frame, text, texts};
-use sensor_user::control::{Request, ask};
+use sensor_user::{
+    control::{Request, ask},
+    enforcement::LEASE,
+};
 
 const OUTBOUND: &str = "smb-to-internet";
 const INBOUND: &str = "external-access-windows-networking";
 
 /// Time in which a connection that is not dropped is established.
 const SHORTLY: Duration = Duration::from_millis(400);
+
+/// Time after which the lease is over if nobody renews it, and a connection that then passes is established.
+const LEASE_OVER: Duration = Duration::from_secs(LEASE + 5);
 
 #[expect(clippy::unwrap_used, reason = "a test cannot go on without an answer")]
 fn is_let_through(from: &Namespace, to: impl Into<SocketAddr>) -> bool {
@@ -160,7 +168,8 @@ fn hung_or_killed_agent_lets_everything_pass() {
     let mut agent = Agent::on(border.gateway(), "lan0").arguments(&["--enforce"]).start().unwrap();
     assert!(!is_let_through(border.client(), outside.address()));
     agent.signal(sensor_lab::Signal::SIGSTOP).unwrap();
-    assert!(passes_soon(border.client(), outside.address()), "the kernel goes on for seconds, not for ever");
+    let passes = || is_let_through(border.client(), outside.address());
+    assert!(comes_within(LEASE_OVER, passes), "the kernel goes on for seconds, not for ever");
     agent.signal(sensor_lab::Signal::SIGCONT).unwrap();
     let again = poll(PATIENCE, || (!is_let_through(border.client(), outside.address())).then_some(()));
     assert!(again.is_some(), "it is back");

@@ -199,10 +199,10 @@ mod tests {
     use crate::agent::sweeps;
 
     #[tokio::test]
-    async fn program_that_is_taken_off_is_missed_within_two_seconds() {
+    async fn attachments_are_looked_at_every_two_seconds_or_more_often() {
         let looks = sweeps();
         assert!(looks.period() <= Duration::from_secs(2));
-        // A look that takes long delays the next ones, and leaves none out.
+        // After a look that takes long, the next one comes a period later.
         assert_eq!(looks.missed_tick_behavior(), MissedTickBehavior::Delay);
     }
 }

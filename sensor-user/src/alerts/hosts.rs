@@ -66,14 +66,10 @@ fn seen_by(incident: &Incident, seen: &Sightings, elsewhere: &Elsewhere) -> Stri
     let (days, level) = (counted(seen.days, "day"), seen.level);
     match (hosts, incident.direction) {
         (0, _) => format!(", on {days}, as far as {level}"),
-        (1, direction) if own == 1 => {
-            let nobody = match direction {
-                Direction::Outbound => "no other internal host has used it",
-                Direction::Inbound => "it was seen with no other internal host",
-            };
+        (1, _) if own == 1 => {
             let earlier =
                 if seen.days > 1 { format!(", on {days}, as far as {level}") } else { String::new() };
-            format!("{earlier}; {nobody}")
+            format!("{earlier}; no other internal host has an incident with it")
         }
         _ => format!(", on {days} by {}, as far as {level}", counted(hosts, "internal host")),
     }

@@ -96,7 +96,7 @@ fn external_host_is_said_to_be_new_only_on_its_first_day_and_to_be_used_by_nobod
         let line = text.lines().find(|line| line.starts_with("  external")).unwrap();
         line.split_once("TCP 445; ").unwrap().1.to_owned()
     };
-    let nobody = "no other internal host has used it";
+    let nobody = "no other internal host has an incident with it";
     assert_eq!(said(&it, &alone(&it), NOW), format!("first seen today; {nobody}"));
     let tomorrow = fixtures::after(86_400_000);
     assert_eq!(said(&it, &alone(&it), tomorrow), format!("first seen 2026-11-29 10:13; {nobody}"));
@@ -110,7 +110,7 @@ fn external_host_is_said_to_be_new_only_on_its_first_day_and_to_be_used_by_nobod
     assert_eq!(said(&it, &other, NOW), by_two);
     let inbound = Incident { direction: Direction::Inbound, ..it };
     let text = in_full(&inbound);
-    assert!(text.contains("; first seen today; it was seen with no other internal host\n"), "{text}");
+    assert!(text.contains("; first seen today; no other internal host has an incident with it\n"), "{text}");
 }
 
 #[test]

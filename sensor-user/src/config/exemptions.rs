@@ -164,7 +164,8 @@ pub(super) fn named(exemptions: &[Exemption], lists: &Lists, resolved: &Resolved
     for (name, origin) in origins {
         for net in resolved.networks(&name).unwrap_or_default() {
             let names = named.entry(net.addr()).or_default();
-            if names.len() < MAX_NAMES {
+            // An IPv4 address may be among the answers twice: as such, and as one of NAT64.
+            if names.len() < MAX_NAMES && names.iter().all(|known| known.name != name) {
                 names.push(ConfiguredName { name: name.clone(), origin: origin.clone() });
             }
         }

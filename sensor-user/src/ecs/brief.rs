@@ -9,8 +9,6 @@ use super::fields::{Endpoint, Event, Network, Observer, Outcome, Rule};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Brief {
-    /// `event.id`.
-    pub id: Option<String>,
     /// `event.action`.
     pub action: String,
     /// `event.outcome`.
@@ -52,7 +50,6 @@ impl Brief {
     /// What `event` and `observer` say.
     pub(super) fn of(event: &Event, observer: &Observer) -> Self {
         Self {
-            id: event.id.clone(),
             action: event.action.clone(),
             outcome: Some(event.outcome),
             version: observer.version.clone(),

@@ -46,6 +46,11 @@ pub fn stays(time: Duration, mut is_true: impl FnMut() -> bool) -> bool {
     true
 }
 
+/// Whether something comes about within this time, which is promised and the same on every machine.
+pub fn comes_within(time: Duration, mut is_true: impl FnMut() -> bool) -> bool {
+    !stays(time, || !is_true())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

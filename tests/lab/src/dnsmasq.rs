@@ -21,7 +21,7 @@ impl Dnsmasq {
     /// other name and asks nobody. Returns when it serves.
     ///
     /// # Errors
-    /// When dnsmasq cannot be run or does not come up within 10 s; the error quotes its output.
+    /// When dnsmasq cannot be run or does not come up in time; the error quotes its output.
     pub fn start(namespace: &Namespace, at: Ipv4Addr, name: &str, addresses: &[IpAddr]) -> Result<Self> {
         let records: Vec<_> = addresses.iter().map(|address| (name, *address)).collect();
         Self::naming(namespace, at, &records)

@@ -42,7 +42,7 @@ mod xdp_dispatcher;
 
 pub use cgroup::Cgroup;
 pub use curl::curl;
-pub use deadline::{patience, poll, stays};
+pub use deadline::{comes_within, patience, poll, stays};
 pub use dnsmasq::Dnsmasq;
 pub use hydra::Hydra;
 pub use namespace::Namespace;

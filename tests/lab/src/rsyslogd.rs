@@ -38,7 +38,7 @@ impl Rsyslogd {
     /// host, program, kind and text, with a tab between two. Returns when it takes messages.
     ///
     /// # Errors
-    /// When rsyslogd cannot be run or does not come up within 10 s; the error quotes its output.
+    /// When rsyslogd cannot be run or does not come up in time; the error quotes its output.
     pub fn start(
         namespace: &Namespace,
         at: Ipv4Addr,

@@ -69,7 +69,7 @@ impl SmbdBuilder {
     /// Starts smbd in `namespace` and returns when all its ports accept connections.
     ///
     /// # Errors
-    /// When Samba is missing or does not come up within 10 s; the error quotes its log.
+    /// When Samba is missing or does not come up in time; the error quotes its log.
     pub fn start(&self, namespace: &Namespace) -> Result<Smbd> {
         let scratch = scratch_dir()?;
         let root = scratch.path();

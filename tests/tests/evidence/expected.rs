@@ -176,7 +176,13 @@ impl Expected {
             let found = (text(own, "/evidence/level"), user, credentials(own), shares.collect::<Vec<_>>());
             assert_eq!(found, expected, "{name}: {flow:#}");
             assert_eq!(text(own, "/incident/id"), text(incident, "/smb_sensor/incident/id"), "{name}");
+            assert_eq!(text(own, "/smb/dialect"), self.dialect, "{name}");
+            for (side, bytes) in self.sides().into_iter().enumerate() {
+                let (counted, bounds) = (number(own, &format!("/evidence/{bytes}")), self.bounds(side));
+                assert!(bounds.contains(&counted), "{name}, {bytes}: {counted} is not in {bounds:?}");
+            }
         }
+        assert!(ended.documents.iter().all(|document| !document.to_string().contains(PASSWORD)));
         assert_eq!(ended.number("unaccounted").unwrap(), 0, "{}", ended.statistics);
     }
 

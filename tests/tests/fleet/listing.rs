@@ -46,7 +46,7 @@ fn fleet_names_living_and_silent_sensors_and_hosts_of_several_sites() {
         |state: &str| vec![("graz".to_owned(), "alive".to_owned()), ("vienna".to_owned(), state.to_owned())];
     let found = report(&|one| {
         let has_traffic = number(one, "/sensors/0/health/packets") > 0;
-        // A heartbeat between two deliveries truthfully tells of a lag; later ones do not.
+        // A heartbeat between two deliveries reports a lag, and a later one reports none.
         let is_caught_up = one["sensors"][0]["lag"] == 0;
         sensors(one) == both("alive") && one["campaigns"][0].is_object() && has_traffic && is_caught_up
     });

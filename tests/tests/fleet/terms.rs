@@ -162,7 +162,7 @@ fn destination_is_rare_once_in_the_organisation() {
             speak(other, server);
             third.wait_for(|one| names_one(one, server)).unwrap();
         }
-        // It has the answers when it tells the others in turn.
+        // It has the answers when it answers the others in turn.
         let is_announced = || bucket().values().all(|last| last == site);
         poll(WITHIN, || is_announced().then_some(())).unwrap_or_else(|| panic!("{:?}", bucket()));
         let ended = third.stop().unwrap();

@@ -189,7 +189,7 @@ fn enforcement_and_documents_continue_with_an_unread_log() {
     let (_reader, stderr) = full_pipe();
     let _agent = agent_with_stderr(&border, scratch.path(), stderr.into());
     let is_denied = |one: &Value| text(one, "/smb_sensor/enforcement") == "dropped";
-    // A connection may also be too slow before the agent has begun: its document tells.
+    // A connection may also be too slow before the agent has begun: its document says which.
     let enforced = poll(PATIENCE, || {
         let passes = is_let_through(border.client(), server.address());
         (!passes && documents(scratch.path()).iter().any(is_denied)).then_some(())
@@ -201,7 +201,7 @@ fn enforcement_and_documents_continue_with_an_unread_log() {
     let _ = is_let_through(border.client(), (address::SERVER_V6, 445).into());
     let opened = poll(PATIENCE, || {
         let all = documents(scratch.path());
-        (all.len() > written && all.iter().any(is_denied)).then_some(all)
+        all.get(written..)?.iter().any(is_denied).then_some(all)
     });
     let opened = opened.expect("documents go on");
     opened.iter().for_each(|document| follows_schema(document).unwrap());

@@ -99,6 +99,11 @@ impl Flow {
     /// The sensor read every message that it wanted.
     #[must_use]
     pub const fn complete(&self) -> bool {
+        self.each_cpu_followed() && !self.missed_between_cpus
+    }
+
+    /// Each CPU followed the stream that it saw.
+    const fn each_cpu_followed(&self) -> bool {
         !self.incomplete && !self.records_lost && (self.joined_late() || !self.messages_missing())
     }
 
@@ -141,7 +146,7 @@ impl Flow {
             share: facts.is_some_and(Facts::share),
             content: self.content.any(),
             encrypted,
-            missed: self.joined_late() || !self.complete(),
+            missed: self.joined_late() || !self.each_cpu_followed(),
             refused: !encrypted && facts.is_some_and(Facts::nobody_let_in),
             unread_payload: payload.saturating_sub(self.bytes_read),
         }

@@ -85,6 +85,9 @@ pub struct Flow {
     pub(super) bytes_read: u64,
     /// Some of its messages could not be read.
     pub(super) incomplete: bool,
+    /// At its end, a message had passed between the CPUs unread.
+    #[serde(default)]
+    pub(super) missed_between_cpus: bool,
     /// Segments had different bytes at the same place of its stream.
     #[serde(default)]
     pub(super) conflicting: bool,
@@ -134,6 +137,7 @@ impl Flow {
             smb_answered: false,
             bytes_read: 0,
             incomplete: false,
+            missed_between_cpus: false,
             conflicting: false,
             other_protocol: None,
             tls_server: None,
@@ -303,7 +307,7 @@ impl Flow {
         if self.tuple.transport != TCP || self.marks & mark::HTTP != 0 && !smb_spoken {
             return;
         }
-        self.incomplete |= self.interfaces.iter().any(|one| one.missed_between_cpus(smb_spoken));
+        self.missed_between_cpus = self.interfaces.iter().any(|one| one.missed_between_cpus(smb_spoken));
     }
 
     /// Drops the facts of its messages, which use most of its memory. Level and counters stay.

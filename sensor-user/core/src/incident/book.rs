@@ -55,7 +55,7 @@ pub(crate) struct Context<'a> {
     pub(crate) identity: &'a [u8; 32],
     pub(crate) lost_records: u64,
     pub(crate) learning_until: Option<Timestamp>,
-    /// Time for which the incident of a client goes on with the next target.
+    /// Time after its last packet for which a new target continues the incident of a client that is closed.
     pub(crate) sweep_window: Duration,
 }
 

@@ -9,7 +9,7 @@ use super::outbound_volume::VolumeLimits;
 pub struct SweepLimits {
     /// Distinct targets of one client.
     pub targets: usize,
-    /// Longest time between one of them and the next.
+    /// Time after its last packet for which a new one continues the incident of a client that is closed.
     pub window: Duration,
 }
 

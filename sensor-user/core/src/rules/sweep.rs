@@ -26,7 +26,7 @@ pub static META: RuleMeta = RuleMeta {
         services: BY_PORT,
         new_term: None,
         evidence: Some(
-            "the client tries detection.sweep_targets distinct hosts, each within detection.sweep_window seconds of the one before",
+            "the client tries detection.sweep_targets distinct hosts, with pauses below detection.sweep_window seconds",
         ),
     },
 };

@@ -26,7 +26,7 @@ pub(super) fn event(document: &DocumentRow) -> String {
     }
     event.push('|');
     let mut extensions = vec![format!("rt={}", document.at / 1_000_000)];
-    for (key, value) in extensions_of(&brief) {
+    for (key, value) in extensions_of(document, &brief) {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             extensions.push(format!("{key}={}", escaped(&value, &['='])));
         }
@@ -36,10 +36,10 @@ pub(super) fn event(document: &DocumentRow) -> String {
 }
 
 /// Extension keys of CEF, and what a document says there.
-fn extensions_of(brief: &Brief) -> [(&'static str, Option<String>); 14] {
+fn extensions_of(document: &DocumentRow, brief: &Brief) -> [(&'static str, Option<String>); 14] {
     let port = |port: Option<u16>| port.map(|port| port.to_string());
     [
-        ("externalId", brief.id.clone()),
+        ("externalId", Some(document.id.clone())),
         ("src", brief.source.ip.clone()),
         ("spt", port(brief.source.port)),
         ("dst", brief.destination.ip.clone()),
@@ -91,14 +91,13 @@ mod tests {
     use crate::ecs::End;
 
     fn document(kind: DocumentKind, severity: u8, at: i64, brief: Vec<u8>) -> DocumentRow {
-        let id = String::new();
+        let id = "x-1".to_owned();
         DocumentRow { sequence: 1, id, kind, severity, at, body: "{}".to_owned(), brief }
     }
 
     #[test]
     fn event_has_header_and_extensions_with_escapes() {
         let brief = Brief {
-            id: Some("x-1".to_owned()),
             action: "incident-opened".to_owned(),
             outcome: Some(Outcome::Failure),
             rule: Some(("r".to_owned(), "A | B \\ C = D".to_owned())),
@@ -119,20 +118,20 @@ mod tests {
     fn names_in_a_flow_are_those_of_a_flow() {
         let destination = End { ip: Some("2001:db8::1".to_owned()), port: None };
         let brief = Brief { destination, version: "1".to_owned(), ..Brief::default() };
-        let expected = "CEF:0|smb-sensor|smb-sensor|1|flow|Flow|0|rt=0 dst=2001:db8::1";
+        let expected = "CEF:0|smb-sensor|smb-sensor|1|flow|Flow|0|rt=0 externalId=x-1 dst=2001:db8::1";
         assert_eq!(event(&document(DocumentKind::Flow, 0, 0, brief.to_bytes())), expected);
     }
 
     #[test]
     fn response_is_named_by_its_action() {
         let brief = Brief { action: "blocked".to_owned(), version: "1".to_owned(), ..Brief::default() };
-        let expected = "CEF:0|smb-sensor|smb-sensor|1|blocked|blocked|3|rt=0 act=blocked";
+        let expected = "CEF:0|smb-sensor|smb-sensor|1|blocked|blocked|3|rt=0 externalId=x-1 act=blocked";
         assert_eq!(event(&document(DocumentKind::Incident, 21, 0, brief.to_bytes())), expected);
     }
 
     #[test]
     fn document_of_an_earlier_version_has_kind_time_and_severity() {
-        let expected = "CEF:0|smb-sensor|smb-sensor||incident|Incident|10|rt=5";
+        let expected = "CEF:0|smb-sensor|smb-sensor||incident|Incident|10|rt=5 externalId=x-1";
         assert_eq!(event(&document(DocumentKind::Incident, 99, 5_000_000, Vec::new())), expected);
     }
 }

@@ -142,13 +142,13 @@ fn flood_then_log_on(stage: &mut Stage<'_>) -> Result<()> {
     let is_of_log_on = |document: &Value| {
         number(document, "/event/severity") == 99
             && text(document, "/source/ip") == client.address.to_string()
-            && told_after(document).is_some_and(|after| after <= patience(REPORTED_WITHIN))
+            && reported_after(document).is_some_and(|after| after <= patience(REPORTED_WITHIN))
     };
     stage.wait_for(PATIENCE, is_of_log_on).context("after a flood the log-on was not reported in time")
 }
 
 /// The time from the packet that accepted the first log-on to the document about it.
-fn told_after(document: &Value) -> Option<time::Duration> {
+fn reported_after(document: &Value) -> Option<time::Duration> {
     let moment = |at: &str| OffsetDateTime::parse(at, &Rfc3339).ok();
     let timeline = document.pointer("/smb_sensor/timeline")?.as_array()?;
     let accepted = timeline.iter().find(|step| {

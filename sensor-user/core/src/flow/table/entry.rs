@@ -163,6 +163,7 @@ impl<L> FlowEntry<L> {
     /// It continued after it was closed.
     pub(super) fn reopen(&mut self) {
         self.closed = None;
+        self.flow.missed_between_cpus = false;
         self.flow.resume_facts();
     }
 

@@ -311,3 +311,17 @@ fn next_target_of_a_client_belongs_to_its_sweep_within_the_window_alone() {
     assert_eq!(tried(2, last), first);
     assert_ne!(tried(3, last + 3 * HOUR), first);
 }
+
+#[test]
+fn finding_keeps_the_severity_that_it_rose_from() {
+    let mut desk = Desk::new();
+    let mut link = Link::default();
+    let known = HistoryFixture::known();
+    desk.sees(&sent(), &known, &mut link, NOW);
+    let accepted = reached(EvidenceLevel::Session).credential(ntlm_v2(r"CORP\ann").accepted());
+    let id = desk.sees(&accepted, &known, &mut link, NOW + SECOND);
+    assert_eq!(desk.actions(), [IncidentAction::Opened, IncidentAction::Escalated]);
+    let finding = &desk.book.incident(id).unwrap().findings["ntlm-credential-to-internet"];
+    assert_eq!(finding.risen_from, Some((Severity::High, 86)));
+    assert_eq!((finding.severity, finding.risk_score), (Severity::Critical, 99));
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Headline, encrypted, located};
+use super::{Headline, encrypted, interval, located};
 use crate::{
     address::Direction,
     incident::{
@@ -118,7 +118,10 @@ fn leak_in_words(incident: &Incident, credential: &Credential) -> Option<String>
     let is_of_another =
         |one: &Credential| one.method != CredentialMethod::Anonymous && one.account() != credential.account();
     let has_others = incident.credentials.iter().any(is_of_another);
-    let has_clauses = incident.conflicting || incident.webdav.is_some() || !incident.threats.is_empty();
+    let has_clauses = incident.conflicting
+        || incident.webdav.is_some()
+        || !incident.threats.is_empty()
+        || interval(incident).is_some();
     if !is_ntlm || has_others || has_clauses {
         return None;
     }

@@ -137,9 +137,10 @@ fn message_that_passed_between_two_cpus_makes_the_connection_incomplete_at_its_e
         ("the numbers begin anew", [followed(late, Some(late)), followed(20, None)], false),
     ] {
         let mut bench = ended_on_cpus(&of);
+        let level = bench.view().level;
         assert!(bench.view().complete, "{name}: the rest may come");
         assert!(bench.advance(at(6)).contains(&Did::Closed), "{name}");
-        assert_eq!(bench.view().complete, complete, "{name}");
+        assert_eq!((bench.view().complete, bench.view().level), (complete, level), "{name}");
     }
 }
 
