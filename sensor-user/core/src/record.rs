@@ -266,7 +266,7 @@ fn flow(bytes: &[u8]) -> Result<Observation, DecodeError> {
     if bytes.len() != expected {
         return Err(DecodeError::Family { family: slot.line.family, length: bytes.len() });
     }
-    Ok(Observation { progress: None, ..observation(&slot)? })
+    counted(&slot)
 }
 
 /// The piece of payload in a record.
@@ -315,6 +315,12 @@ fn piece(bytes: &[u8]) -> Result<Piece<'_>, DecodeError> {
 /// # Errors
 /// [`DecodeError`] for a slot with an impossible family or transport.
 pub fn observation(slot: &Slot) -> Result<Observation, DecodeError> {
+    let progress = Some([progress_of(slot, Side::Local), progress_of(slot, Side::Remote)]);
+    Ok(Observation { progress, ..counted(slot)? })
+}
+
+/// What a record has as well.
+fn counted(slot: &Slot) -> Result<Observation, DecodeError> {
     let Slot { line, details, .. } = slot;
     if line.transport != TCP && line.transport != UDP {
         return Err(DecodeError::Transport(line.transport));
@@ -353,7 +359,7 @@ pub fn observation(slot: &Slot) -> Result<Observation, DecodeError> {
                 != 0,
             messages: details.unfollowed & unfollowed::MESSAGES != 0,
         },
-        progress: Some([progress_of(slot, Side::Local), progress_of(slot, Side::Remote)]),
+        progress: None,
         first: details.first,
         last: line.last,
         vlan: (details.vlan & VLAN_PRESENT != 0).then_some(details.vlan & 0x0FFF),
