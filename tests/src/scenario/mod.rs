@@ -130,7 +130,10 @@ impl Scenario {
     /// All differences from the expected result.
     #[must_use]
     pub fn differences(&self, played: &Played) -> Vec<String> {
-        let mut differences = self.expected.differences(&played.documents);
+        let mut differences = match self.play {
+            Play::Live(_) => self.expected.live_differences(&played.documents),
+            Play::Capture(_) => self.expected.differences(&played.documents),
+        };
         let of_the_twin = played.of_the_twin().len();
         if of_the_twin > 0 {
             differences.push(format!("{of_the_twin} documents are of the internal twin"));

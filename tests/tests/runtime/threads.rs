@@ -102,11 +102,19 @@ fn enforcement_continues_while_the_store_hangs_for_a_minute() {
     agent.kill().unwrap();
 }
 
-/// A configuration with a threat list in this folder.
-fn with_feed(folder: &std::path::Path) -> String {
+/// Starts an agent whose threat list, when it reads it again, does not answer for ten minutes, and has it read it again.
+fn with_hanging_list(
+    border: &Topology,
+    folder: &std::path::Path,
+    arguments: &'static [&'static str],
+) -> Agent {
     let feed = folder.join("feed");
     std::fs::write(&feed, "8.8.4.4\n").unwrap();
-    format!("[[threat_list]]\nname = \"feed\"\nfile = \"{}\"\n", feed.display())
+    let config = format!("[[threat_list]]\nname = \"feed\"\nfile = \"{}\"\n", feed.display());
+    let agent = Agent::on(border.gateway(), "lan0").config(&config).fault("hang:files:600");
+    let mut agent = agent.arguments(arguments).start().unwrap();
+    agent.signal(Signal::SIGHUP).unwrap();
+    agent
 }
 
 #[test]
@@ -115,10 +123,7 @@ fn enforcement_continues_while_a_threat_list_that_is_read_does_not_answer() {
     let border = Topology::border().unwrap();
     let scratch = scratch_dir().unwrap();
     let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
-    let agent =
-        Agent::on(border.gateway(), "lan0").config(&with_feed(scratch.path())).fault("hang:files:600");
-    let mut agent = agent.arguments(&["--enforce"]).start().unwrap();
-    agent.signal(Signal::SIGHUP).unwrap();
+    let agent = with_hanging_list(&border, scratch.path(), &["--enforce"]);
     enforces_for_two_leases(&border, server.address());
     assert!(!agent.log().contains("reloaded:"), "nothing hung: {}", agent.log());
     agent.kill().unwrap();
@@ -130,10 +135,7 @@ fn a_session_is_reported_while_a_file_that_is_read_does_not_answer() {
     let border = Topology::border().unwrap();
     let scratch = scratch_dir().unwrap();
     let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
-    let agent =
-        Agent::on(border.gateway(), "lan0").config(&with_feed(scratch.path())).fault("hang:files:600");
-    let mut agent = agent.start().unwrap();
-    agent.signal(Signal::SIGHUP).unwrap();
+    let agent = with_hanging_list(&border, scratch.path(), &[]);
     let mut stream = connect(border.client(), server.address()).unwrap();
     sensor_tests::echo(&mut stream, &sensor_tests::SMB2_MESSAGE).unwrap();
     agent.wait_for(sensor_tests::has_finding(OUTBOUND, "smb")).unwrap();

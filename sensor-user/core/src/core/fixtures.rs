@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sensor_common::slot::RecordKind;
+use sensor_common::slot::{RecordKind, mark};
 use sensor_dissect::FingerprintKey;
 
 use super::{Core, Input, Start};
@@ -10,7 +10,7 @@ use crate::{
     event::Event,
     process::NoProcesses,
     profile::{self, ProfileName},
-    record::Observation,
+    record::{Counts, Observation, fixtures::observed},
     rules::limits::Limits,
     service::ServicePorts,
     settings::Settings,
@@ -72,4 +72,19 @@ impl Sensor {
         self.core.observe(Some(RecordKind::Opened), seen, now);
         self.core.settle_changes(now.at, &mut self.events);
     }
+}
+
+/// A connection that began now with the SYN of one side.
+pub(super) fn began(local: &str, remote: &str, marks: u16, tcp_flags: [u8; 2], now: Moment) -> Observation {
+    let packets = tcp_flags.map(|flags| u64::from(flags != 0));
+    let mut seen = Observation {
+        marks: mark::OPENED_BY_SYN | marks,
+        tcp_flags,
+        counts: Counts { packets, bytes: packets.map(|n| n * 60), ..Counts::default() },
+        first: now.ticks,
+        last: now.ticks,
+        ..observed(remote)
+    };
+    seen.id.tuple.local = local.parse().unwrap();
+    seen
 }

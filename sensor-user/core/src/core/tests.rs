@@ -6,34 +6,18 @@ use sensor_common::slot::{mark, tcp};
 
 use super::{
     Input,
-    fixtures::{SETTLED, Sensor, at, settings},
+    fixtures::{SETTLED, Sensor, at, began, settings},
 };
 use crate::{
     asset::{Asset, AssetRole, Assets},
     incident::{Incident, RelationKind},
     level::Severity,
-    record::{Counts, Observation, fixtures::observed},
     settings::Settings,
     time::Moment,
 };
 
 const SPOKEN: u16 = mark::SMB_FROM_LOCAL | mark::SMB_FROM_REMOTE;
 const OPEN: [u8; 2] = [tcp::SYN | tcp::ACK; 2];
-
-/// A connection that began now with the SYN of one side.
-fn began(local: &str, remote: &str, marks: u16, tcp_flags: [u8; 2], now: Moment) -> Observation {
-    let packets = tcp_flags.map(|flags| u64::from(flags != 0));
-    let mut seen = Observation {
-        marks: mark::OPENED_BY_SYN | marks,
-        tcp_flags,
-        counts: Counts { packets, bytes: packets.map(|n| n * 60), ..Counts::default() },
-        first: now.ticks,
-        last: now.ticks,
-        ..observed(remote)
-    };
-    seen.id.tuple.local = local.parse().unwrap();
-    seen
-}
 
 /// An encrypted session in which 11 MiB leave.
 fn uploads(sensor: &mut Sensor) {

@@ -6,9 +6,8 @@ use super::*;
 use crate::{
     core::{
         Input,
-        fixtures::{SETTLED, Sensor, at, settings},
+        fixtures::{SETTLED, Sensor, at, began, settings},
     },
-    record::{Counts, Observation, fixtures::observed},
     settings::Settings,
     time::Moment,
 };
@@ -23,17 +22,7 @@ impl Sensor {
 
     /// A connection of an internal host began now.
     fn begins(&mut self, local: &str, remote: &str, tcp_flags: [u8; 2], now: Moment) {
-        let packets = if tcp_flags == ATTEMPT { [1, 0] } else { [4, 4] };
-        let mut seen = Observation {
-            marks: mark::FIRST_FROM_LOCAL | mark::OPENED_BY_SYN,
-            tcp_flags,
-            counts: Counts { packets, bytes: packets.map(|n| n * 60), ..Counts::default() },
-            first: now.ticks,
-            last: now.ticks,
-            ..observed(remote)
-        };
-        seen.id.tuple.local = local.parse().unwrap();
-        self.sees(&seen, now);
+        self.sees(&began(local, remote, mark::FIRST_FROM_LOCAL, tcp_flags, now), now);
     }
 
     /// What it asked and announced to others since this was last called.
