@@ -1,7 +1,7 @@
-//! What a fuzz target is made of.
+//! The entry point of a fuzz target.
 //!
-//! With the feature `link` it is a target of libFuzzer. Without it, a target is a program that reads the files that it is given, so that
-//! an input that once failed can be tried with any compiler.
+//! With the feature `link` it is a target of libFuzzer. Without it, a target is a program that reads the files in its arguments,
+//! so that an input that once failed can be tried with any compiler.
 
 #[cfg(feature = "link")]
 pub use libfuzzer_sys::fuzz_target;

@@ -1,7 +1,7 @@
 //! Blocks: hosts, networks and pairs of them whose packets the kernel program drops.
 //!
-//! [`PrefixFlags::BLOCKED`](crate::prefix::PrefixFlags::BLOCKED) marks the addresses that a block may concern. Only packets of such an
-//! address are looked up, in an LPM trie by both addresses.
+//! [`PrefixFlags::BLOCKED`](crate::prefix::PrefixFlags::BLOCKED) marks the addresses that a block may concern. Only packets of
+//! such an address are looked up, in an LPM trie by both addresses.
 
 use crate::{classify::embedded_ipv4, slot::Address};
 

@@ -1,4 +1,4 @@
-//! Where the packet path reads its bytes from: a frame in the kernel, a slice on the host.
+//! The source from which the packet path reads bytes: a frame in the kernel, a slice on the host.
 
 use zerocopy::FromBytes;
 

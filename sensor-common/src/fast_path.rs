@@ -1,9 +1,9 @@
 //! The fast path: whether a frame is certainly not watched, or plain and on a watched port.
 //!
-//! It reads Ethernet frames only. Nearly every packet of a gateway is a plain TCP or UDP packet on unwatched ports. The fast path handles only those, at
-//! fixed offsets and with one bounds check. Everything else (tags, options, fragments, tunnels, short frames) goes to the
-//! [`path`](crate::path), which handles all frames. The fast path never rejects a packet that the path would keep or
-//! count, and the path reads the frames that it calls plain in the same way.
+//! It reads Ethernet frames only. Nearly every packet of a gateway is a plain TCP or UDP packet on unwatched ports. The fast path
+//! handles plain packets alone, at fixed offsets and with one bounds check. Everything else (tags, options, fragments, tunnels,
+//! short frames) goes to the [`path`](crate::path), which handles all frames. The fast path never rejects a packet that the path
+//! would keep or count. The path reads plain frames in the same way.
 
 use zerocopy::FromBytes;
 

@@ -1,4 +1,4 @@
-//! Recognising WebDAV by the first bytes of a request, and the heads of HTTP messages in connections that are followed.
+//! Recognises WebDAV by the first bytes of a request, and the heads of HTTP messages in connections that are followed.
 
 use crate::smb::Probe;
 

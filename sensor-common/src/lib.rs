@@ -2,8 +2,8 @@
 //!
 //! Two halves, both `no_std` and free of pointers and clocks:
 //!
-//! * the ABI: [`slot`] (flow slots and the records made of them), [`counter`], [`settings`], [`prefix`], [`block`], [`topbits`],
-//!   and [`owner`] (who opened a connection);
+//! * the ABI: [`slot`] (flow slots and the records made of them), [`counter`], [`settings`], [`prefix`], [`block`],
+//!   [`topbits`], and [`owner`] (the process that opened a connection);
 //! * the packet path as pure code: [`bytes`] → [`headers`] → [`service`](settings::Services), [`smb`] or [`http`] → [`classify`] →
 //!   [`flow`], combined in [`path`] behind [`fast_path`]. It is generic over the source of bytes, prefixes, slots and
 //!   records, so the same lines run in the kernel and on the host.

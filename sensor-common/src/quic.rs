@@ -1,4 +1,4 @@
-//! What the kernel program knows of QUIC: client Initial packets, and which flows the agent asked it to count.
+//! QUIC in the kernel program: client Initial packets, and the flows that the agent asked it to count.
 
 /// Bytes of the start of a datagram that show an Initial packet: the first byte and the version.
 pub const START_LEN: usize = 5;

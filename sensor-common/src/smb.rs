@@ -1,7 +1,7 @@
-//! Recognising SMB by its first bytes, whatever the port.
+//! Recognises SMB by its first bytes, on any port.
 //!
-//! Takes the first bytes of a TCP payload. Says what they begin and which end is the server. Reads nothing behind the
-//! message header.
+//! Takes the first bytes of a TCP payload. Says which kind of message they begin and which end is the server. Reads nothing
+//! behind the message header.
 
 use crate::{bytes::Bytes, classify::Server, payload};
 

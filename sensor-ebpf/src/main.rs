@@ -1,6 +1,6 @@
 //! The kernel program: thin hooks over the one path of `sensor-common`.
 //!
-//! It watches and never changes a packet; it drops none but a SYN, and that only while enforcement is in force.
+//! It never changes a packet. It drops packets only for enforcement or a block, and only while the lease runs.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 
 #[cfg(target_arch = "bpf")]

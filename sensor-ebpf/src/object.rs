@@ -1,4 +1,4 @@
-//! What every object needs besides its programs.
+//! The panic handler and the licence, which every object needs besides its programs.
 
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {

@@ -1,7 +1,7 @@
-//! Memory that makes the verifier forget.
+//! Per-CPU memory that hides values from the verifier.
 //!
-//! What is written here and read back is a number of which the verifier knows nothing: however many ways lead to the same
-//! place, what follows is verified once. Costs a write and a read of a line that is in the cache.
+//! The verifier knows nothing about a value that is written here and read back. So it verifies the code that follows once,
+//! however many paths lead to it. This costs a write and a read of a line that is in the cache.
 
 use aya_ebpf::{
     macros::map,

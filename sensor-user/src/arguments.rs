@@ -1,4 +1,4 @@
-//! `--state-dir`: a directory, which may not exist yet.
+//! `--state-dir`: a directory, which need not exist yet.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
-//! Completion in shells: `COMPLETE=bash smb-sensor` writes the script that a shell reads, which asks this program for candidates.
+//! Completion in shells: `COMPLETE=bash smb-sensor` writes the script for the shell. The script runs this program to get
+//! candidates.
 
 use std::{
     ffi::OsString,

@@ -1,4 +1,4 @@
-//! `smb-sensor detach`: removes what agents left attached that no longer run, and names it.
+//! `smb-sensor detach`: removes the programs and pins that ended agents left behind, and lists them.
 
 use std::{path::PathBuf, process::ExitCode};
 

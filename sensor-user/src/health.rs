@@ -1,4 +1,4 @@
-//! The health of a sensor: what it reports about itself.
+//! The health that a sensor reports about itself.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -1,6 +1,6 @@
 //! How long the stages between a packet and a delivered document take.
 //!
-//! Each stage observes durations, from its own thread; whoever serves metrics reads the same histograms.
+//! Each stage observes durations, from its own thread. The metrics endpoint reads the same histograms.
 
 use std::time::Duration;
 

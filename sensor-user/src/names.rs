@@ -1,9 +1,9 @@
 //! DNS names in exemptions: the addresses that each name stands for.
 //!
-//! The agent resolves the names on a schedule ([`resolver`]) and keeps what it learnt in a file of the state directory, so that a
-//! restart, `explain` and `exempt` know it too. An address is kept for its TTL and a day after it was last in an answer: name
-//! servers of large services answer with a part of their addresses, and connections outlive an answer. A name that cannot be resolved
-//! keeps its addresses.
+//! The agent resolves the names on a schedule ([`resolver`]) and keeps the addresses in a file of the state directory, so that a
+//! restart, `explain` and `exempt` know them too. An address is kept for its TTL and a day after it was last in an answer. Name
+//! servers of large services answer with a part of their addresses, and connections outlive an answer. A name that cannot be
+//! resolved keeps its addresses.
 
 pub mod resolver;
 

@@ -1,4 +1,5 @@
-//! The output of the agent: events go into the store as documents, together with the state they come from. Sinks read them there.
+//! The output of the agent: stores events as documents, together with the state that they come from. Sinks read the documents
+//! from the store.
 
 use std::{
     collections::VecDeque,

@@ -1,4 +1,4 @@
-//! The core with its surroundings: passes inputs with their time to the core, and its events to an [`Output`].
+//! Runs the core: passes inputs with their time to the core, and its events to an [`Output`].
 //!
 //! Takes records and slots as bytes, gives batches of events and changed state to an [`Output`]. Reads no clock.
 

@@ -1,4 +1,4 @@
-//! From the configuration to the input for loading the kernel program.
+//! Makes the input for loading the kernel program from the configuration.
 
 use sensor_core::service::ServicePorts;
 use std::{

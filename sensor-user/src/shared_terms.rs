@@ -1,7 +1,7 @@
 //! Known terms that sensors share: requests of the core on their way to an output, and answers on their way back.
 //!
-//! Both ways are bounded, and nobody waits: the core decides alone about what has no answer in time, and tells again what was
-//! not confirmed.
+//! Both ways are bounded, and neither side waits. The core decides alone about terms without an answer in time, and repeats
+//! requests that were not confirmed.
 
 use std::{
     sync::Arc,

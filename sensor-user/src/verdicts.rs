@@ -1,4 +1,5 @@
-//! Verdicts on incidents: given by command or on the status page, kept beside the incident, and a document for the outputs.
+//! Verdicts on incidents: given by command or on the status page, stored with the incident, and written to the outputs as
+//! documents.
 //!
 //! The running agent records them, on a thread that may wait for the disk. Without an agent the command writes them itself.
 

@@ -1,4 +1,4 @@
-//! A BPF file system of a test's own, so that what its agents pin is not that of others.
+//! A BPF file system of a test's own, so that its agents share no pins with others.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown};

@@ -1,5 +1,5 @@
-//! Shared code of the tests of the whole: the agent in a namespace of the laboratory, and traffic for it; frames, and
-//! the packet path in the kernel and on the host.
+//! Shared code of the tests of the whole sensor: the agent in a namespace of the laboratory, and traffic for it; frames, and the
+//! packet path in the kernel and on the host.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a stream of NATS holds.
+//! The messages of a stream of NATS.
 
 use std::net::SocketAddr;
 use std::time::Duration;

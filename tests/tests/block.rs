@@ -1,4 +1,4 @@
-//! Blocks: files that leave are cut off by command and by themselves, and everything passes again at the end.
+//! Blocks: transfers are cut off by command and automatically, and everything passes again at the end.
 
 use std::{
     fs::{self, Permissions},

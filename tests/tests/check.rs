@@ -1,4 +1,4 @@
-//! `smb-sensor check` tries what `run` would do, reports each result in a line and leaves nothing behind.
+//! `smb-sensor check` tries the steps of `run`, reports each result in a line and leaves nothing behind.
 
 use std::fs;
 use std::process::Output;

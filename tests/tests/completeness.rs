@@ -1,4 +1,4 @@
-//! A session of which every message was read is said to be complete, and one of which some were not is not.
+//! A session is reported as complete only if every message of it was read.
 
 use std::thread;
 

@@ -1,4 +1,5 @@
-//! Enforcement: the SYN of connections that the rules alert on is dropped, and nothing else; it ends at once on command, and by itself.
+//! Enforcement: the SYN of connections that the rules alert on is dropped, and nothing else; it ends at once on command, and by
+//! itself.
 
 use std::{
     net::{SocketAddr, SocketAddrV4, TcpStream},

@@ -1,4 +1,4 @@
-//! A program that is run for critical incidents: what it is given, what is journalled, and what is shown.
+//! A program that is run for critical incidents: its input, its record in the journal, and the output of `status`.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! Servers that answer strangers: what `smb-sensor exposure` lists of a real one, and which incidents there are.
+//! Servers that answer strangers: the list of `smb-sensor exposure` for a real one, and the incidents.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! Interfaces that come, go and change their names, and programs that somebody takes off.
+//! Interfaces that come, go and change their names, and programs that somebody detaches.
 
 use std::{
     fs,

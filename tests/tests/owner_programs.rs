@@ -1,4 +1,4 @@
-//! The owner programs by themselves: what they record of a call, and that they let every call pass.
+//! The owner programs by themselves: they record calls, and let every call pass.
 #![expect(clippy::unwrap_used, reason = "functions shared by tests fail as tests do")]
 
 use std::fs;

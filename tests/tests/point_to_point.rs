@@ -1,4 +1,4 @@
-//! Interfaces whose packets have no Ethernet header: a tun device is watched by TC, and what cannot be read is refused.
+//! Interfaces whose packets have no Ethernet header: a tun device is watched by TC, and an unreadable link type is refused.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::process::Output;

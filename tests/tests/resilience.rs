@@ -1,5 +1,5 @@
-//! External disturbances of a running agent: readers that stop reading, interfaces that go, a second
-//! agent on the same filters, a stop signal.
+//! External disturbances of a running agent: a reader that stops reading, a second agent on the same filters, a stop signal, a
+//! flood.
 
 use std::{
     fs::OpenOptions,

@@ -1,4 +1,4 @@
-//! The agent as a service: what it says to the service manager, and the unit that is shipped.
+//! The agent as a service: its messages to the service manager, and the shipped unit.
 
 #![expect(
     clippy::unwrap_used,

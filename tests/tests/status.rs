@@ -1,4 +1,4 @@
-//! `smb-sensor status`: what it says of a running agent, and its exit codes.
+//! `smb-sensor status`: its output about a running agent, and its exit codes.
 
 use std::{path::Path, process::Command, time::Duration};
 

@@ -1,4 +1,4 @@
-//! `smb-sensor top` on a real terminal, inside tmux: what it shows, and that a key ends it.
+//! `smb-sensor top` on a real terminal, inside tmux: its screen, and the key that ends it.
 
 use std::{process::Command, time::Duration};
 

@@ -1,4 +1,5 @@
-//! Measures the sensor: builds it and the benchmark for release, installs missing peers where it may, and runs the benchmark as root.
+//! Measures the sensor: builds it and the benchmark for release, installs missing peers where it may, and runs the benchmark as
+//! root.
 
 mod compare;
 

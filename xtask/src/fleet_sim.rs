@@ -1,4 +1,4 @@
-//! Simulates a fleet of sensors and writes the table of what was measured.
+//! Simulates a fleet of sensors and writes the table of the measurements.
 
 use std::{
     env,

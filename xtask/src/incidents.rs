@@ -1,4 +1,4 @@
-//! Plays every scenario of the tests and writes the table of what the sensor reported about each.
+//! Plays every scenario of the tests and writes the table of the sensor's reports about each.
 
 use std::{env, process::ExitCode};
 

@@ -1,4 +1,4 @@
-//! Chains of SMB 1 commands (AndX, MS-CIFS 2.2.3.4): where the next command is, and whether it is worth a look.
+//! Chains of SMB 1 commands (AndX, MS-CIFS 2.2.3.4): where the next command is, and how many bytes of it the agent needs.
 
 use super::{CONTENT, MAX_TRANSACTION, MessageStart, UNDECIDED, at_most, either, of_pipe};
 

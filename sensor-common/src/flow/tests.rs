@@ -1,4 +1,4 @@
-//! What packets do to a slot, one transition a test.
+//! Changes of a slot by packets, one transition a test.
 
 use super::*;
 use crate::slot::{TCP, UDP};

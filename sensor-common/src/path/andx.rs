@@ -1,6 +1,6 @@
-//! Chains of SMB 1 commands in a packet: each later command is looked at like the first one of a message.
+//! Chains of SMB 1 commands in a packet: each later command is read like the first one of a message.
 //!
-//! A command that lies in another packet than the beginning of the message is not read; that is counted.
+//! A command in another packet than the beginning of its message is not read, but counted.
 
 use super::{
     Environment, account,

@@ -1,7 +1,7 @@
 //! Blocks: a packet of a blocked host, network or pair is counted, and dropped while the lease runs.
 //!
-//! While there are blocks, every packet that is to be accounted and is not known comes here first, and those of marked addresses
-//! are looked up. Exemptions come first, and every uncertain packet passes.
+//! While there are blocks, every packet is checked here before it is accounted, unless it brings nothing new. Packets of marked
+//! addresses are looked up. Exempt packets and uncertain packets pass.
 
 use super::{
     Environment, Interest, Unaccounted,

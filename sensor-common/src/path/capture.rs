@@ -1,11 +1,11 @@
 //! Payload that is evidence, on its way to the agent.
 //!
-//! Takes a packet that was accounted to its slot, and looks at the messages that begin in it ([`place`](super::place)), one
-//! at a time. A message that is wanted opens a range of its side's stream, and every segment that lies in that range is
-//! reported, in whatever order and however often it comes, until a segment comes that lies behind it or begins a message: joining
-//! them is the agent's. During the set-up of a session, so is a segment that comes before the one in which its message begins. Of a
-//! message whose header comes in several segments these are reported, in their order, until the header tells. Apart from the rest
-//! of the path: no other packet pays for it.
+//! Takes a packet that was accounted to its slot, and looks at the messages that begin in it ([`place`](super::place)), one at a
+//! time. A wanted message opens a range of its side's stream. Every segment in that range is reported, in any order and each time
+//! it is sent, until a segment lies behind the range or begins a message. The agent joins the segments. During the set-up of a
+//! session, a segment that arrives before the beginning of its message is reported too. If a header is split over several
+//! segments, these are reported in their order, until the header shows whether the message is wanted. This code is separate from
+//! the rest of the path, so that no other packet pays for it.
 
 mod message;
 mod rest;

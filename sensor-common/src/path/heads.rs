@@ -1,7 +1,7 @@
 //! Heads of HTTP messages, in a connection in which a WebDAV client sent a request.
 //!
-//! A segment that begins with a head opens a range of its side's stream. What lies in that range up to the end of the head is
-//! handed up, so the content of a message stays in the kernel. Another head may begin where one ends.
+//! A segment that begins with a head opens a range of its side's stream. The bytes in that range up to the end of the head are
+//! handed up; the content of a message stays in the kernel. Another head may begin where one ends.
 
 use core::hint::black_box;
 

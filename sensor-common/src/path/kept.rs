@@ -1,4 +1,4 @@
-//! What is counted of a packet that was kept.
+//! The counters of a packet that was kept.
 
 use super::enforce::Enforced;
 use crate::counter::Counter;

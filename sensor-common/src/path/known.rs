@@ -1,8 +1,8 @@
-//! The short way of a plain TCP packet that brings nothing new.
+//! The short path of a plain TCP packet that brings nothing new.
 //!
-//! Nearly all watched packets either stay inside, or belong to a flow in its slot and add nothing but counts: no flag that was
-//! not seen before, no message that begins. A few comparisons recognise such a packet, and it is counted. Every other packet is
-//! left to the rest of the path, with nothing changed or counted.
+//! Nearly all watched packets are either internal, or belong to a flow in its slot and add only counts: they have no new flag,
+//! and no message begins in them. A few comparisons recognise such a packet, and it is counted. Every other packet is left to the
+//! rest of the path, with nothing changed or counted.
 
 use zerocopy::FromBytes;
 

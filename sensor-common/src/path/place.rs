@@ -1,8 +1,8 @@
 //! Where messages begin in the stream of each side.
 //!
-//! Behind a SYN the first message begins with the first byte, and its session header says where the next one begins. Where
-//! that is not known, in a stream whose beginning was not seen or behind a gap, a payload that begins as a message does shows
-//! it. What only looks like a message inside another one is content of that.
+//! After a SYN, the first message begins with the first byte, and its session header says where the next one begins. In a stream
+//! whose beginning was not seen, and behind a gap, the first payload that begins like a message shows the place. Bytes inside a
+//! message that only look like another message are content.
 
 use super::Environment;
 use crate::{

@@ -1,7 +1,7 @@
 //! QUIC: hands up the Initial packets of clients, and accounts the flows that the agent asked for.
 //!
-//! Takes a UDP packet without a watched port whose ports say that it may concern the sensor. An Initial packet takes no slot and
-//! makes no record: the agent reads the ClientHello in it, and forgets it unless it offers SMB.
+//! Takes a UDP packet without a watched port, to a port of QUIC or on a port of a flow that the agent asked for. An Initial
+//! packet takes no slot and makes no record: the agent reads the ClientHello in it, and forgets it unless it offers SMB.
 
 use super::{
     Arrival, Environment, Interest, Kinds, Parsed, Unaccounted, Verdict, capture::least, decide::hook_mark,

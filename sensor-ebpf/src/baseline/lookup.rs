@@ -1,4 +1,4 @@
-//! What the flags of a random address cost: looked up in the kernel's trie, found the sensor's way, and not at all.
+//! The cost of the flags of a random address: found in the kernel's trie, found as the sensor does, and not looked up at all.
 
 use aya_ebpf::{
     bindings::{BPF_F_NO_PREALLOC, xdp_action},

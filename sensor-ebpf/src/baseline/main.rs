@@ -1,6 +1,6 @@
-//! What the sensor's cost is held against: programs that do nothing, or one known thing, and the traffic for live runs.
+//! The baseline for the sensor's cost: programs that do nothing, or one known thing, and the traffic for live runs.
 //!
-//! A second object beside the sensor's, loaded by the benchmark alone.
+//! It is an object of its own, and only the benchmark loads it.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 
 #[cfg(target_arch = "bpf")]

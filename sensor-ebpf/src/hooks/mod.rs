@@ -1,8 +1,8 @@
-//! Entry points: what differs between XDP and TC, and nothing else.
+//! Entry points: the differences between XDP and TC, and nothing else.
 //!
-//! The parts of the work are global functions (Linux 5.6): the verifier checks each of them once and by itself, whatever
-//! ways lead to it. Their arguments and results are numbers, and each is used: the compiler passes no value for one
-//! that is not, and the verifier refuses that.
+//! The parts of the work are global functions (Linux 5.6): the verifier checks each of them once, separately from its callers.
+//! Their arguments and results are numbers, and each argument is used: for an unused one the compiler passes no value, and the
+//! verifier refuses that.
 
 mod tc;
 mod xdp;

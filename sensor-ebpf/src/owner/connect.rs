@@ -1,4 +1,4 @@
-//! At connect(2): who calls.
+//! The programs at connect(2): they record the calling process.
 
 use aya_ebpf::{
     EbpfContext as _,

@@ -1,8 +1,8 @@
-//! The owner programs: they write down who opens a TCP connection, for the agent to look up.
+//! The owner programs: they record the process that opens a TCP connection, for the agent to look up.
 //!
-//! An object of its own, so that a kernel that refuses it still runs the sensor. At connect(2) the caller is known and the
-//! source port may not be; just before the SYN leaves, the ports are known and the caller may be gone. The socket's cookie
-//! joins the two. Every call is let through and nothing of the socket is changed.
+//! They are an object of their own, so that a kernel that refuses it still runs the sensor. At connect(2) the caller is known,
+//! but the source port may not be. Just before the SYN leaves, the ports are known, but the caller may be gone. The socket's
+//! cookie joins the two. The programs let every call pass and never change the socket.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 
 #[cfg(target_arch = "bpf")]

@@ -1,4 +1,4 @@
-//! Maps of the owner programs. Both forget what was used least recently: a crowd of connections costs memory once.
+//! Maps of the owner programs. Both forget the least recently used entries, so that their memory is bounded.
 
 use aya_ebpf::{macros::map, maps::LruHashMap};
 use sensor_common::owner::{ConnectionKey, Opener};

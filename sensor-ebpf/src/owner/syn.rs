@@ -1,4 +1,4 @@
-//! Just before the SYN leaves: between which ends.
+//! The program that runs just before the SYN leaves: it records the process under the ends of the connection.
 
 use aya_ebpf::{
     EbpfContext as _,

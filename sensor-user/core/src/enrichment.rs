@@ -1,4 +1,4 @@
-//! What is known of a host from elsewhere than its packets. It is found outside the core, and kept with the host's incidents.
+//! Facts about a host from other sources than its packets. They are found outside the core, and kept with the host's incidents.
 
 use std::fmt;
 

@@ -1,9 +1,9 @@
 //! The decisions of smb-sensor: which connections there are, how far they got, what rules find on them, and which incidents
 //! result.
 //!
-//! Takes records and slots of the kernel, payload and time; gives typed events. Never does I/O, reads a clock,
-//! starts a thread or builds a document. [`Core::step`] is its only entry point.
-//! Imports run one way: vocabulary (`time`, `address`, `level`, `service`, `process`, `view`), `flow`, `rules`, `incident`, `core`.
+//! Takes records and slots of the kernel, payload and time; gives typed events. Never does I/O, reads a clock, starts a thread or
+//! builds a document. Only [`Core::step`] gives events. Imports run one way: vocabulary (`time`, `address`, `level`, `service`,
+//! `process`, `view`), `flow`, `rules`, `incident`, `core`.
 
 pub mod address;
 pub mod asset;

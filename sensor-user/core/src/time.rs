@@ -1,4 +1,4 @@
-//! Points in time as input of the core: wall-clock time, and the kernel's ticks beside it.
+//! Points in time as input of the core: wall-clock time and the kernel's ticks.
 //!
 //! Nothing here reads a clock.
 

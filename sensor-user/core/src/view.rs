@@ -1,4 +1,4 @@
-//! A connection as rules, incidents and documents see it: plain data, whatever table it comes from.
+//! A connection as rules, incidents and documents see it: plain data, independent of the table that it comes from.
 
 use std::{
     net::{IpAddr, SocketAddr},

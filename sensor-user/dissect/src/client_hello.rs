@@ -1,7 +1,7 @@
-//! The ClientHello with which TLS begins (RFC 8446 4.1.2), whatever carries it.
+//! The ClientHello with which TLS begins (RFC 8446 4.1.2), over any transport.
 //!
-//! Takes it whole or as far as it is there: with post-quantum key shares it is longer than a TCP segment, and only the first one is
-//! read. Gives the name of the server that the client asks for.
+//! Takes it whole or cut short: with post-quantum key shares it is longer than a TCP segment, and only the first segment is read.
+//! Gives the name of the server that the client asks for.
 
 use rustls::pki_types::ServerName;
 

@@ -1,5 +1,5 @@
-//! Reads one datagram. Its content shows the service, whatever its port: the name service has its name at byte 12, the
-//! datagram service two bytes later or none, and no packet has both.
+//! Reads one datagram. Its content shows the service, not its port: a packet of the name service has its name at byte 12, one of
+//! the datagram service two bytes later or has none, and no packet has both.
 
 use super::{
     Sender,

@@ -1,5 +1,5 @@
-//! Elements of ASN.1 in its basic encoding (BER, X.690 8.1), as far as a token needs them. The content is returned as far as it
-//! is there.
+//! Elements of ASN.1 in its basic encoding (BER, X.690 8.1), as far as a token needs them. The content of an element that is cut
+//! short is returned up to the cut.
 //!
 //! RFC 4178 requires the distinguished encoding, but some clients write lengths with more bytes than needed, and servers accept
 //! that. Tags of more than one byte and indefinite lengths are refused: no token has them.

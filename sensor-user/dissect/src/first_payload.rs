@@ -1,4 +1,4 @@
-//! What is spoken on a connection whose first bytes are no message of SMB or NetBIOS.
+//! The protocol of a connection whose first bytes are no message of SMB or NetBIOS.
 
 use super::Sender;
 

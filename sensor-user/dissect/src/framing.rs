@@ -1,4 +1,4 @@
-//! How a stream of bytes is divided.
+//! How a stream of bytes is divided into messages.
 
 /// How the bytes of a connection are divided into messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

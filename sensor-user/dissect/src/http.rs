@@ -1,4 +1,4 @@
-//! Heads of HTTP/1.1 messages (RFC 9112), as far as they concern WebDAV (RFC 4918) and log-ons by NTLM (RFC 4559).
+//! Heads of HTTP/1.1 messages (RFC 9112), as far as they concern WebDAV (RFC 4918) and log-ons by NTLM or Kerberos (RFC 4559).
 
 use base64::{
     Engine as _,

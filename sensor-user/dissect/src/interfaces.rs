@@ -1,7 +1,7 @@
 //! Names of DCE-RPC interfaces and their operations.
 //!
-//! Identifiers and operation numbers are those of the documents named beside them. Numbers that a document reserves or
-//! excludes from the wire have no name, whatever else uses them.
+//! Identifiers and operation numbers come from the documents that their comments name. Numbers that a document reserves or
+//! excludes from the wire have no name, even if something else uses them.
 
 mod accounts;
 mod administration;

@@ -1,6 +1,6 @@
 //! SPNEGO tokens (RFC 4178, MS-SPNG) and bare Kerberos tokens.
 //!
-//! A token may be cut short, so an element is returned as far as it is there.
+//! A token may be cut short, so the content of an element is returned up to the cut.
 
 use der::asn1::ObjectIdentifier;
 use thiserror::Error;

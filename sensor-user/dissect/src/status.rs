@@ -1,5 +1,5 @@
-//! The status of a response: NT_STATUS (MS-ERREF 2.3) the error classes of DOS (MS-CIFS 2.2.2.4), or the status
-//! code of HTTP (RFC 9110 15).
+//! The status of a response: NT_STATUS (MS-ERREF 2.3), the error classes of DOS (MS-CIFS 2.2.2.4), or the status code of HTTP
+//! (RFC 9110 15).
 
 use std::fmt;
 

@@ -1,9 +1,9 @@
 //! Messages of one side of a TCP connection, out of its payload.
 //!
-//! Takes pieces of payload in any order, repeated or overlapping, and gives messages in the order in which they become
-//! whole. It serves full captures, where every piece comes, and captures of wanted messages alone, where the start of each is
-//! marked and everything between is missing: a gap is given up when a later message starts. At most [`MAX_BUFFERED`] bytes are
-//! held; of a longer message the head is given as soon as that much of it is there.
+//! Takes pieces of payload in any order, repeated or overlapping, and gives messages in the order in which they become complete.
+//! It serves full captures, which have every piece, and captures of wanted messages alone, in which the start of each message is
+//! marked and everything between is missing. It gives up a gap when a later message starts. It holds at most [`MAX_BUFFERED`]
+//! bytes, and gives the head of a longer message as soon as it holds that much.
 
 mod checksum;
 mod framed;

@@ -1,4 +1,4 @@
-//! Blocks while the agent runs: commands, expiry, what is stored of them, and the journal.
+//! Blocks while the agent runs: commands, expiry, storage and the journal.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Enforcement while the agent runs: commands, and changes of the configuration. The lease thread renews it.
+//! Enforcement while the agent runs: commands, and changes of the configuration. The lease thread renews the lease.
 
 use anyhow::{Context as _, Result};
 use tracing::warn;

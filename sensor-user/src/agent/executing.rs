@@ -1,4 +1,4 @@
-//! The program of `[response] exec` while the agent runs: what became of each run.
+//! The program of `[response] exec` while the agent runs: logs, counts and journals the result of each run.
 
 use std::{future::pending, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Reads the configuration, threat lists and the names of users again while the agent runs, on a thread of its own: a disk or a
+//! Reads the configuration, threat lists and the names of users again while the agent runs, on a thread of its own. A disk or a
 //! file server may not answer, and the reader must not wait for it.
 
 use std::{

@@ -1,6 +1,6 @@
-//! Interfaces that come, go, change their names or lose their programs.
+//! Interfaces that appear, disappear, change their names or lose their programs.
 //!
-//! Looked at once a second. What is configured and there is watched; what somebody took off is put back.
+//! Checked once a second. The agent watches the configured interfaces that exist, and attaches detached programs again.
 
 use std::{collections::HashMap, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What is published once a second for those who ask over HTTP.
+//! Publishes the state of the agent once a second, for clients of the HTTP listener.
 
 use std::time::Instant;
 

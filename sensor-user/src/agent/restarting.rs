@@ -1,4 +1,5 @@
-//! A kernel program that outlives the agent: the start goes on with what an earlier run left, and the end leaves it for the next.
+//! A kernel program that outlives the agent: the start takes over the program of an earlier run, and the end leaves it attached
+//! for the next run.
 
 use std::{env, io::IsTerminal as _};
 

@@ -1,5 +1,5 @@
-//! Messages to the service manager that started the agent (sd_notify(3)): that it is ready, reads its configuration again, ends,
-//! and still works. Without a service manager nothing is sent.
+//! Messages to the service manager that started the agent (sd_notify(3)): readiness, status, reload, shutdown and watchdog.
+//! Without a service manager the agent sends nothing.
 
 use std::time::{Duration, Instant};
 

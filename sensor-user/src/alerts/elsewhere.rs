@@ -1,4 +1,4 @@
-//! What other incidents say of the external host of one.
+//! Facts about the external host of one incident from other incidents.
 
 use std::{collections::BTreeSet, net::IpAddr};
 

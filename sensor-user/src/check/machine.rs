@@ -1,4 +1,4 @@
-//! The kernel, and what this process may do with it.
+//! Checks the kernel, and the privileges of this process.
 
 use std::{io, path::Path};
 

@@ -1,6 +1,7 @@
-//! `smb-sensor check`: what this machine allows, one line each: fine, limited with the loss, or missing with the fix.
+//! `smb-sensor check`: tests what the sensor needs on this machine. Each result is fine, limited (with the loss) or missing (with
+//! the fix).
 //!
-//! Every check that can be made by trying is tried for a moment, and undone.
+//! Where possible, a check performs the operation for a moment and undoes it.
 
 mod attribution;
 mod interface;

@@ -1,4 +1,4 @@
-//! Text files as bytes: UTF-8, and messages about other bytes.
+//! Reads text files as UTF-8, and reports bytes that are not.
 
 use std::path::Path;
 

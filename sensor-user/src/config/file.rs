@@ -1,4 +1,4 @@
-//! The TOML file: read completely, every mistake with its place.
+//! The TOML file: reads it completely, and reports every mistake with its place.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! `[enrichment]` and `[[lease_file]]`: what is asked about hosts, and where.
+//! `[enrichment]` and `[[lease_file]]`: the sources of facts about hosts.
 
 use std::path::{Path, PathBuf};
 

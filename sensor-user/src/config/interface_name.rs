@@ -1,4 +1,4 @@
-//! Which interfaces are meant: one by its name, or all whose names match a pattern.
+//! The name of a configured interface, or a pattern for the names of several.
 
 use std::{fmt, str::FromStr};
 

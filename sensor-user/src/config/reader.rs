@@ -1,4 +1,4 @@
-//! Reads a TOML document: typed values, every mistake with its place.
+//! Reads a TOML document: gives typed values, and reports every mistake with its place.
 
 use toml_span::{Deserialize, ErrorKind, Span, Value, de_helpers::TableHelper, value::ValueInner};
 

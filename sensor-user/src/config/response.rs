@@ -1,4 +1,4 @@
-//! `[response]`: what the agent may do about incidents.
+//! `[response]`: the responses to incidents that the agent may make.
 
 use std::{path::PathBuf, time::Duration};
 

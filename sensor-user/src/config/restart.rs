@@ -1,4 +1,4 @@
-//! `[restart]`: what stays in the kernel when the agent ends.
+//! `[restart]`: whether the kernel program stays attached when the agent ends.
 
 use std::path::PathBuf;
 

@@ -1,7 +1,7 @@
 //! The control socket: commands to the running agent through a socket in its state directory, one line each way.
 //!
-//! Request and answer are one JSON object in one line each. Everyone who may open the socket may ask: the agent's own user
-//! and root. Incidents and documents are read from the store, not over this socket.
+//! A request and its answer are one line of JSON each. Only the agent's own user and root may open the socket. Incidents and
+//! documents are read from the store, not over this socket.
 
 mod client;
 mod server;

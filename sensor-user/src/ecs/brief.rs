@@ -1,4 +1,5 @@
-//! What outputs with a format of their own say of a document. It is kept beside the document, so that nobody takes the document apart.
+//! The fields of a document for outputs with a format of their own. They are stored with the document, so that no such output has
+//! to parse it.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! The document of a finished connection, in the shape of Packetbeat's flows, so that rules for those match it.
+//! The document of a finished connection, in the shape of Packetbeat's flows, so that rules for Packetbeat match it.
 
 use schemars::JsonSchema;
 use sensor_common::slot::mark;

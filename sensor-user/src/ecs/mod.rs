@@ -1,8 +1,8 @@
 //! Documents: events of the core in the Elastic Common Schema.
 //!
-//! Takes typed events, gives [`Document`]s, each one line of JSON. Outside `smb_sensor.*` they only have fields of ECS, with allowed
-//! values (except `type` and `flow.*` of flows, which are Packetbeat's). An output whose destination wants another format takes
-//! its fields from the [`Brief`] beside the document. The JSON schemas under `schema/` are generated from the structs here.
+//! Takes typed events, gives [`Document`]s, each one line of JSON. Outside `smb_sensor.*` they only have fields of ECS, with
+//! allowed values (except `type` and `flow.*` of flows, which are Packetbeat's). An output whose destination wants another format
+//! takes its fields from the [`Brief`] of the document. The JSON schemas under `schema/` are generated from the structs here.
 
 mod brief;
 mod campaign;

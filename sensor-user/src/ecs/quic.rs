@@ -1,4 +1,4 @@
-//! What a client asked for in TLS, and offered over QUIC.
+//! Fields of a ClientHello: the requested server name in TLS, and the offer over QUIC.
 
 use std::sync::Arc;
 

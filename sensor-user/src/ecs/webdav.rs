@@ -1,4 +1,4 @@
-//! `smb_sensor.webdav`: what shows that HTTP is WebDAV.
+//! `smb_sensor.webdav`: the evidence that HTTP is WebDAV.
 
 use schemars::JsonSchema;
 use sensor_core::incident::WebDavSeen;

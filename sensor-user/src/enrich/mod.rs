@@ -1,7 +1,7 @@
-//! Enrichment: what is known of the hosts of an incident from elsewhere than its packets.
+//! Enrichment: facts about the hosts of an incident that do not come from its packets.
 //!
-//! [`Enriching`] stands between the core and the store. A thread of its own answers its questions; the reader never waits for
-//! it. What it finds is rendered with the incident and kept with it.
+//! [`Enriching`] stands between the core and the store. A thread of its own answers its questions; the reader never waits for it.
+//! The answers are rendered and stored with the incident.
 
 mod stage;
 mod worker;

@@ -1,4 +1,4 @@
-//! The stage between the core and the store: a new incident waits here for what is known of its hosts, for a moment at most.
+//! The stage between the core and the store: a new incident waits here for facts about its hosts, for a moment at most.
 //!
 //! Takes batches, asks the worker about the hosts of their incidents, and passes the batches on in their order. Never waits
 //! itself. An answer that comes too late goes to the core, which writes an update.

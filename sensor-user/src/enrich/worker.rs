@@ -1,4 +1,4 @@
-//! The thread that knows the sources: it reads lease files and asks the kernel, and may wait for a disk.
+//! The thread that queries the sources: it reads lease files and asks the kernel, and may wait for a disk.
 
 use std::{
     collections::VecDeque,

@@ -1,4 +1,4 @@
-//! One change of the added exemptions at a time: a command that reads and rewrites them holds a lock.
+//! One command at a time changes the added exemptions: it holds a lock while it reads and rewrites them.
 
 use std::{
     fs::{self, File},

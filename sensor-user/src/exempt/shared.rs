@@ -1,6 +1,6 @@
 //! Exemptions that the fleet shares: kept in the state directory, so that they are in force while no server can be reached.
 //!
-//! Each entry has the form of an added exemption and is validated alone: a bad one takes none of the others with it.
+//! Each entry has the form of an added exemption and is validated alone: an invalid one does not affect the others.
 
 use std::{fs, io, path::Path};
 

@@ -1,4 +1,4 @@
-//! A profile, apart from any address.
+//! The description of a profile, independent of any address.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! One address: its place, the network that decides, and matching exemptions and threat lists.
+//! One address: its classification, the network that decides it, and matching exemptions and threat lists.
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -1,4 +1,4 @@
-//! `smb-sensor exposure`: internal hosts whose ports of Windows networking answered somebody on the Internet, read from the store.
+//! `smb-sensor exposure`: internal hosts whose ports of Windows networking answered a host on the Internet, read from the store.
 
 mod arguments;
 mod host;

@@ -1,7 +1,7 @@
 //! Campaigns: incidents of one external host at several sites.
 //!
-//! The identifier of a campaign follows from the address of the host alone, so that everybody who reads a stream gives it the
-//! same one, also a month later.
+//! The identifier of a campaign follows from the address of the host alone, so that every reader of a stream gets the same one,
+//! even a month later.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,4 +1,4 @@
-//! Documents of sensors, as far as the fleet needs them.
+//! Reads the fields of sensors' documents that the fleet needs.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! `smb-sensor fleet exempt`: exemptions that sensors share, with who added them and why.
+//! `smb-sensor fleet exempt`: exemptions that sensors share, with their authors and reasons.
 
 use std::{process::ExitCode, time::Duration};
 

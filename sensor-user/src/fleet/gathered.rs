@@ -1,4 +1,4 @@
-//! What was read from a stream.
+//! Health reports and incidents that were read from a stream.
 
 use std::collections::BTreeMap;
 

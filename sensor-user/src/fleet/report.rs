@@ -1,4 +1,4 @@
-//! What the messages of all sensors add up to.
+//! Sums up the messages of all sensors.
 
 use std::{collections::BTreeMap, time::Duration};
 

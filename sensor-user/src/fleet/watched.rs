@@ -1,4 +1,4 @@
-//! A fleet for a page: its stream is read in the background while somebody asks, and what was read is kept.
+//! A fleet for the status page: reads its stream in the background while clients request the page, and keeps the result.
 
 use std::{
     sync::{

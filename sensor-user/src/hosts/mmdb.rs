@@ -1,7 +1,7 @@
 //! Autonomous system and country of addresses, from MMDB files (MaxMind DB File Format 2.0) with the fields of GeoLite2 and DB-IP.
 //!
-//! A file is read into memory as a whole, so that one that is truncated later does no harm. It is read again when it changed. A
-//! damaged one leaves the one before in use.
+//! A file is read into memory as a whole, so that a later truncation does no harm. It is read again when it changed. If it is
+//! damaged then, the earlier content stays in use.
 
 #[cfg(test)]
 mod fixture;

@@ -1,5 +1,5 @@
-//! What is known of hosts from elsewhere than their packets: leases of DHCP servers, the neighbour table,
-//! databases of networks, DNS names of the configuration, reverse DNS, and the store.
+//! Facts about hosts that do not come from their packets: leases of DHCP servers, the neighbour table, databases of networks, DNS
+//! names of the configuration, reverse DNS, and the store.
 //!
 //! Takes addresses, gives [`Enrichment`](sensor_core::enrichment::Enrichment)s. May wait for a disk, so the reader never asks it.
 

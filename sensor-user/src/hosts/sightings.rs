@@ -1,4 +1,4 @@
-//! When and by whom an external host was seen before, from the store.
+//! Earlier contacts of an external host, from the store: the days, and the internal hosts.
 
 use std::{collections::BTreeSet, path::PathBuf};
 

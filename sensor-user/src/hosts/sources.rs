@@ -1,4 +1,4 @@
-//! All sources, and what they know of one host.
+//! All sources, and their facts about one host.
 
 use std::{collections::HashMap, io, net::IpAddr, path::PathBuf};
 

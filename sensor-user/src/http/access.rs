@@ -1,4 +1,5 @@
-//! Who may ask: whoever has the token or, without one, whoever is on this machine or has a certificate, which the listener checks.
+//! Access control: requests must carry the token. Without a token, the client needs a certificate, which the listener checks, or
+//! the request must name this machine.
 
 use std::net::IpAddr;
 

@@ -1,5 +1,5 @@
-//! Whether a form that changes something was sent from a page of this listener: by a token in the form, and by where the browser says
-//! that the request comes from.
+//! Checks that a form that changes something was sent from a page of this listener: by a token in the form, and by the origin
+//! that the browser reports.
 
 use axum::http::{HeaderMap, Uri, header, uri::Authority};
 use ring::{

@@ -1,4 +1,4 @@
-//! Accepts connections and serves requests on them, with a bound for everything that a client could hold on to.
+//! Accepts connections and serves requests on them, with a bound on every resource that a client could occupy.
 
 use std::{collections::VecDeque, io, time::Duration};
 

@@ -1,7 +1,7 @@
 //! Metrics, health and the status page over HTTP, on a thread of its own.
 //!
-//! Takes what the reader publishes once a second ([`Snapshot`]) and what the store has; changes nothing but exemptions and
-//! verdicts, where the configuration allows that.
+//! Takes the [`Snapshot`] that the reader publishes once a second, and the content of the store. Changes only exemptions,
+//! verdicts and blocks, and only where the configuration allows that.
 
 mod access;
 mod forms;

@@ -1,4 +1,4 @@
-//! What the reader publishes once a second for those who ask over HTTP.
+//! The snapshot that the reader publishes once a second, for clients of the HTTP listener.
 
 use std::time::Instant;
 

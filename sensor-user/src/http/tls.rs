@@ -1,4 +1,4 @@
-//! TLS of the listener: its certificate, and who may ask.
+//! TLS of the listener: its certificate, and the clients that it accepts.
 
 use std::sync::Arc;
 

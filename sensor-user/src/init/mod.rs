@@ -1,7 +1,7 @@
 //! `smb-sensor init`: writes a first configuration for this machine.
 //!
-//! Finds the interfaces and their networks, proposes what to watch, asks on a terminal, and writes a commented file. It changes
-//! nothing else.
+//! Finds the interfaces and their networks, proposes interfaces to watch, asks on a terminal, and writes a commented file. It
+//! changes nothing else.
 
 mod ask;
 mod detect;

@@ -1,4 +1,4 @@
-//! The blocks in the kernel program, and the packets of each.
+//! The blocks in the kernel program, and the packet count of each.
 
 use std::net::IpAddr;
 

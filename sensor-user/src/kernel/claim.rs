@@ -1,8 +1,8 @@
-//! One agent at a time to an interface.
+//! Lets one agent at a time watch an interface.
 //!
 //! XDP has room for one program, TC for many: without this, two agents would report everything twice. A killed agent leaves its
-//! clsact filter behind, which the next one removes, and it must not remove that of a running agent. So each agent holds an abstract
-//! Unix socket named after the interface, which belongs to the network namespace and ends with the process.
+//! clsact filter behind. The next agent removes it, but must not remove the filter of a running agent. So each agent holds an
+//! abstract Unix socket named after the interface. It belongs to the network namespace and ends with the process.
 
 use std::{
     io,

@@ -1,4 +1,4 @@
-//! Exempt packets that the kernel let pass, by exemption.
+//! Counts of exempt packets that the kernel let pass, by exemption.
 
 use aya::maps::{Map, MapData, MapError, PerCpuArray};
 use sensor_common::prefix::EXEMPTION_COUNTERS;

@@ -1,4 +1,4 @@
-//! What the agent has to know of an interface: its index, what its frames begin with, and the networks it is on.
+//! The facts about an interface that the agent needs: its index, the first header of its frames, and its networks.
 
 use std::{io, net::IpAddr};
 

@@ -1,4 +1,4 @@
-//! What the frames of an interface begin with, by its hardware type (include/uapi/linux/if_arp.h).
+//! The first header of an interface's frames, by its hardware type (include/uapi/linux/if_arp.h).
 
 use sensor_common::headers::Link;
 

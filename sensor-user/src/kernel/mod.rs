@@ -1,7 +1,7 @@
 //! The agent's side of the kernel program: load, attach, read records, slots and counters.
 //!
-//! This module decides nothing: it gives bytes and numbers to the later stages, and names failures. It has all of the
-//! agent's `unsafe` code.
+//! This module decides nothing: it gives bytes and numbers to the later stages, and reports failures. It has all of the agent's
+//! `unsafe` code.
 
 pub mod attach;
 pub(crate) mod barrier;

@@ -1,7 +1,7 @@
 //! The owner programs at a cgroup: they record who opens a connection there.
 //!
-//! Takes the folder of a cgroup of the unified hierarchy, gives the kernel's record of a connection. The programs
-//! are attached by BPF links: they end with the process, however it ends.
+//! Takes the folder of a cgroup of the unified hierarchy, gives the kernel's record of a connection. The programs are attached by
+//! BPF links, so they are detached when the process ends, even if it is killed.
 
 use std::{
     fs::File,

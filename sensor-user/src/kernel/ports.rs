@@ -1,4 +1,4 @@
-//! The watched TCP ports in the kernel program, and its marks on ports where it recognised SMB.
+//! The watched TCP ports in the kernel program, and its marks on ports where it recognised SMB or WebDAV.
 
 use aya::maps::{Array, Map, MapData};
 use sensor_common::settings::{PortTable, port};

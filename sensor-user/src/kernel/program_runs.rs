@@ -1,4 +1,4 @@
-//! What the kernel programs cost: how often each ran and for how long, as the kernel measures it.
+//! The cost of the kernel programs: how often each ran and for how long, as the kernel measures it.
 
 use std::{fs, time::Duration};
 

@@ -1,4 +1,4 @@
-//! The programs: of the object, which the kernel verifies when each is first used, or the pinned ones of an earlier run.
+//! The programs: those of the object, which the kernel verifies when each is first used, or the pinned ones of an earlier run.
 
 use std::{collections::BTreeMap, fs};
 

@@ -1,7 +1,7 @@
 //! Reads the ring of records.
 //!
-//! Takes the ring's map, gives its records in order, in place. It publishes its position once for many records: every
-//! producer reads that word, and after each write of it the producing processor must fetch it again.
+//! Takes the ring's map, gives its records in order, in place. It publishes the consumer position once for many records: every
+//! producer reads that word, and must fetch it again after each write.
 
 use std::{
     io,

@@ -1,4 +1,4 @@
-//! Questions to the kernel about interfaces, by rtnetlink (RFC 3549): asks only, changes nothing.
+//! Queries to the kernel about interfaces, by rtnetlink (RFC 3549). Reads only; changes nothing.
 
 use std::{io, os::fd::AsRawFd as _};
 

@@ -1,4 +1,4 @@
-//! What a TCP connection has sent and its peer has not acknowledged.
+//! The bytes of a TCP connection that its peer has not acknowledged.
 
 use std::{
     io,

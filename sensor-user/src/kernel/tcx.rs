@@ -1,4 +1,4 @@
-//! Which programs are at TCX, by their identifiers: to ask for more takes CAP_SYS_ADMIN, which a service does not have.
+//! The identifiers of the programs at TCX. More details would need CAP_SYS_ADMIN, which a service does not have.
 
 use std::io;
 

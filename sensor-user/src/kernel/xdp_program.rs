@@ -1,4 +1,4 @@
-//! Whose XDP program is on an interface.
+//! The XDP program on an interface, and whether another smb-sensor attached it.
 
 use std::fmt;
 

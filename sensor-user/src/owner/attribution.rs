@@ -1,4 +1,4 @@
-//! From a connection to the process that opened it.
+//! Finds the process that opened a connection.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 

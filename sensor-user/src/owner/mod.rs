@@ -1,9 +1,8 @@
 //! Process attribution: the process on this machine that opened a connection.
 //!
-//! Takes a five-tuple and the time of its first packet, gives the process, or nothing: a connection that only passes this
-//! machine has none, and none is guessed. The kernel's record of connect(2) (process and thread number,
-//! name, user, cgroup) stays true when the process is gone. Later readings from /proc are used only if they are from the same
-//! process, see [`process`].
+//! Takes a five-tuple and the time of its first packet, gives the process, or nothing: a forwarded connection has none, and none
+//! is guessed. The kernel's record of connect(2) (process and thread number, name, user, cgroup) stays valid after the process
+//! ended. Later readings from /proc are used only if they are from the same process, see [`process`].
 
 mod attribution;
 mod cgroup;

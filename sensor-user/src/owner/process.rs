@@ -1,9 +1,9 @@
-//! Reads a process from /proc, provided that it is still the process that called.
+//! Reads a process from /proc, provided that it is still the process that called connect(2).
 //!
-//! It is the same if it began before the call (a reused number belongs to a process that began later)
-//! and its calling thread still has the name that the kernel recorded (another program in the same process would
-//! change it). One case stays undetected: a program that replaces itself by another of the same name between the call and
-//! the reading, usually within milliseconds.
+//! It is the same process if it began before the call and its calling thread still has the name that the kernel recorded. A
+//! process that reuses the number began later, and a process that executes another program changes the name. One case stays
+//! undetected: a program that replaces itself by another of the same name between the call and the reading, usually within
+//! milliseconds.
 
 use std::{
     fs::{self, File},

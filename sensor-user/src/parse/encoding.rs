@@ -1,4 +1,4 @@
-//! What is no UTF-8 text.
+//! Recognises text that is not UTF-8.
 
 /// Advice about a text with other bytes.
 pub(crate) const NOT_UTF8: &str = "this is not UTF-8 text: save it as UTF-8";

@@ -1,4 +1,4 @@
-//! Files that somebody keeps by hand, with an entry on each line: read with a bound, mistakes with their lines.
+//! Files with an entry on each line, kept by hand: reads them up to a bound, and reports mistakes with their lines.
 
 use std::{
     fmt::Write as _,

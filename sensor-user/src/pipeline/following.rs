@@ -1,10 +1,11 @@
-//! How the state in the store follows what the kernel program reported.
+//! Keeps the state in the store in step with the records of the kernel program.
 //!
-//! Where the kernel program outlives the agent, each connection is saved when it changes, in the same transaction as the documents and
-//! incidents that come of it, with the position in the ring. So the next agent knows which records are in that state, and reads
-//! the others again: none is lost, and none counts twice. The ring keeps them until they are saved.
+//! Where the kernel program outlives the agent, each connection is saved when it changes. The same transaction saves the
+//! documents and incidents that result from the change, and the position in the ring. So the next agent knows which records that
+//! state contains, and reads the others again: none is lost, and none counts twice. The ring keeps records until they are saved.
 //!
-//! In a flood that would be too much. Then connections are saved every few seconds, as without this, and the ring waits for nothing.
+//! In a flood that would be too much work. Then connections are saved every few seconds, as if the kernel program ended with the
+//! agent, and the ring keeps no records for them.
 
 use std::time::Duration;
 

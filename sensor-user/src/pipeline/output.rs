@@ -1,4 +1,4 @@
-//! What becomes of the events of the core.
+//! The destination of the core's events, and the batches that it takes.
 
 use std::{collections::BTreeMap, time::Duration};
 

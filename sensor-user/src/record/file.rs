@@ -1,6 +1,7 @@
 //! The file of a recording: private to its owner, pcapng, and complete up to its end.
 //!
-//! A full disk or a killed agent leaves part of a block at the end. Nothing after it would be readable, so it is cut off.
+//! A full disk or a killed agent leaves part of a block at the end. Blocks behind it would be unreadable, so that part is cut
+//! off.
 
 use std::{
     fs::{File, OpenOptions, Permissions},

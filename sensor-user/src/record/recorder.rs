@@ -1,4 +1,4 @@
-//! Which packets are kept: those of reported flows, from some time before the report on.
+//! Decides which packets are kept: those of reported flows, from some time before the report on.
 //!
 //! Takes packets and changes of incidents in order, writes to a file. Everything is bounded: the memory for packets
 //! without an incident, the bytes of a flow, and the file.

@@ -1,4 +1,4 @@
-//! The clock of a replay: that of the frames, and it never goes back.
+//! The clock of a replay: it follows the times of the frames, and never goes back.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The packet path of a replay: in the kernel or on the host, with the same settings, so that both give the same.
+//! The packet path of a replay: in the kernel or on the host, with the same settings, so that both give the same results.
 
 use anyhow::{Context as _, Result};
 use aya::programs::{TestRun as _, TestRunOptions};

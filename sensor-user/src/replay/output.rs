@@ -1,4 +1,4 @@
-//! The output of a replay on standard output: documents as JSON lines, or a line for each incident at its end.
+//! The output of a replay on standard output: documents as JSON lines, or a line for each incident when it ends.
 
 use std::{
     cell::RefCell,

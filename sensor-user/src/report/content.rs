@@ -1,4 +1,4 @@
-//! The content of a report, whatever form it takes.
+//! The content of a report, independent of its form.
 
 use anyhow::Result;
 use nix::unistd::gethostname;

@@ -1,4 +1,4 @@
-//! What exemptions have covered.
+//! The exemptions that covered traffic, with their counts.
 
 use std::collections::BTreeMap;
 

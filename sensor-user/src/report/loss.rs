@@ -1,4 +1,4 @@
-//! What the sensor did not see or did not keep.
+//! Incidents that were only counted, incompletely observed or unreadable.
 
 use std::collections::BTreeMap;
 

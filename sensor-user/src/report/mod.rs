@@ -1,4 +1,4 @@
-//! `smb-sensor report`: what the incidents of a period add up to, read from the store, as text, JSON or a page with pictures.
+//! `smb-sensor report`: sums up the incidents of a period in the store, as text, JSON or a page with pictures.
 
 mod arguments;
 mod content;

@@ -1,4 +1,4 @@
-//! The pairs of hosts that had most to do with each other.
+//! The pairs of hosts with the worst incidents and the most traffic.
 
 use std::{cmp::Reverse, collections::BTreeMap};
 

@@ -1,4 +1,4 @@
-//! The pictures of a report: what to draw where. The template makes SVG of it.
+//! The pictures of a report: shapes and their positions, which the template draws as SVG.
 
 use sensor_core::{level::Severity, rules::sentence::bytes};
 

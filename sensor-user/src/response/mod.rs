@@ -1,6 +1,6 @@
-//! What is done about an incident: blocks, a program that is run, and verdicts of people.
+//! Responses to an incident: blocks, a program that is run, and verdicts of people.
 //!
-//! Takes commands and incidents, gives what the kernel program is to drop and what the journal of responses says. It decides
+//! Takes commands and incidents, gives the blocks for the kernel program and the entries of the journal of responses. It decides
 //! nothing about evidence.
 
 mod blocks;

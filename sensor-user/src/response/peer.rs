@@ -1,4 +1,4 @@
-//! Who asked for a response.
+//! The user who asked for a response, or the agent itself.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What is blocked: a host, a network, or the traffic between a host and a network.
+//! The target of a block: a host, a network, or the traffic between a host and a network.
 
 use std::{fmt, net::IpAddr, str::FromStr};
 

@@ -1,9 +1,9 @@
-//! The lease of enforcement, renewed by a thread that does nothing else.
+//! The leases of enforcement and blocks, renewed by a thread that does nothing else.
 //!
-//! The kernel program drops packets only while its lease runs, which is ten seconds. This thread renews it every two. It
-//! never waits for a disk, a terminal or another thread's work: the lock is held for at most one map update, and it logs
-//! nothing. The lease lapses with the process, and also if the reader was silent for [`READER_LIMIT`]: a
-//! blind sensor must not continue to drop packets.
+//! The kernel program drops packets only while their lease runs, for ten seconds. This thread renews it every two. It never waits
+//! for a disk, a terminal or another thread's work: the lock is held for at most one map update, and it logs nothing. The lease
+//! lapses with the process, and also if the reader was silent for [`READER_LIMIT`]: a blind sensor must not continue to drop
+//! packets.
 
 use std::{
     convert::Infallible,

@@ -1,4 +1,4 @@
-//! Threads beside the reader: the lease of enforcement, logging, and supervision.
+//! Threads other than the reader: the lease of enforcement, logging, and supervision.
 
 pub mod fault;
 mod lease;

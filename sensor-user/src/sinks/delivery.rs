@@ -1,4 +1,4 @@
-//! What became of documents that were given to a sink.
+//! The outcome of delivering documents: how many were delivered or refused, and why the next one failed.
 
 use std::{io, time::Duration};
 

@@ -1,6 +1,6 @@
 //! Sinks: each reads the store from its own cursor and delivers documents, on its own thread.
 //!
-//! Documents that a destination does not accept wait in the store, even over a restart. A destination delays nothing else.
+//! Documents that a destination does not accept wait in the store, even over a restart. A slow destination delays nothing else.
 
 mod backoff;
 mod connection;

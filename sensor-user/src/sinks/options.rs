@@ -1,4 +1,4 @@
-//! Outputs as configured: what each takes, and its destination.
+//! Outputs as configured: the documents that each takes, and its destination.
 
 use std::{path::PathBuf, time::Duration};
 

@@ -1,4 +1,4 @@
-//! How far a sink is, for its own thread and for whoever reports it.
+//! The progress of a sink, shared between its thread and the agent.
 
 use std::{
     fmt,

@@ -1,4 +1,4 @@
-//! What a list of connections says of one that ended.
+//! A connection that ended, in short form for lists.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! `smb-sensor status`: what a running agent says of itself.
+//! `smb-sensor status`: the state that a running agent reports.
 //!
 //! The agent fills a [`Status`] and sends it over the control socket as JSON; the command writes it as text or JSON. Its exit
 //! code says whether an agent runs and whether something is wrong with it.

@@ -1,4 +1,4 @@
-//! What is wrong with a running agent at the moment.
+//! The present problems of a running agent.
 
 use sensor_core::time::Timestamp;
 

@@ -1,7 +1,7 @@
-//! How old documents are, whatever the wall clock is set to.
+//! The age of documents, independent of the setting of the wall clock.
 //!
-//! About once an hour a mark notes the sequence number of the last document, the steady time and the wall clock. A document up to
-//! that number is at least as old as the mark. The database stores the marks as one value.
+//! About once an hour a mark records the sequence number of the last document, the steady time and the wall clock. A document up
+//! to that number is at least as old as the mark. The database stores the marks as one value.
 
 use std::time::Duration;
 

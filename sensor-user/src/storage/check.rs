@@ -1,4 +1,4 @@
-//! Reads every page of the database beside the writer, so that damage is found before somebody needs the page.
+//! Reads every page of the database while the writer works, so that damage is found before the page is needed.
 
 use std::{
     path::Path,

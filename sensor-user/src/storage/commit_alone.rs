@@ -1,4 +1,4 @@
-//! Writing to the database where no agent does.
+//! Writes to the database while no agent runs.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What can be wrong with the store, and what to do then.
+//! The errors of the store, and their remedies.
 
 use std::{
     io,

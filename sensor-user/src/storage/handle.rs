@@ -1,4 +1,4 @@
-//! Handing batches to the writer, and waiting for what it commits.
+//! Hands batches to the writer, and waits for their commits.
 
 use std::{
     sync::{

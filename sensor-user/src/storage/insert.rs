@@ -1,4 +1,4 @@
-//! Putting a batch into the database.
+//! Inserts a batch into the database.
 
 use rusqlite::{Transaction, params};
 

@@ -1,4 +1,4 @@
-//! One agent to a state directory: an advisory lock that ends with its process.
+//! Lets one agent use a state directory: an advisory lock that ends with its process.
 
 use std::{
     fs::{self, File, OpenOptions},

@@ -1,7 +1,7 @@
-//! Taking over the state directory of a version before the database: known terms, hits of exemptions and the journal.
+//! Takes over the state directory of a version before the database: known terms, hits of exemptions and the journal.
 //!
-//! Everything is read once and committed in one transaction; then the files move into a directory beside the database. A file that
-//! cannot be read is reported and moved as well: the agent goes on without it. Nothing of theirs is removed.
+//! Everything is read once and committed in one transaction; then the files move into a directory beside the database. A file
+//! that cannot be read is reported and moved as well, and the agent continues without it. No old file is deleted.
 
 mod ahead;
 mod redb_files;

@@ -1,4 +1,4 @@
-//! Opening the database to read it: beside the agent that writes it, without one, and where nothing can be written.
+//! Opens the database to read it: while an agent writes it, without an agent, and in a directory that cannot be written.
 
 use std::{fmt::Write as _, os::unix::ffi::OsStrExt as _, path::Path};
 

@@ -1,4 +1,4 @@
-//! What is looked for.
+//! Queries for documents and incidents.
 
 use super::DocumentKind;
 

@@ -1,4 +1,4 @@
-//! Reading the store: for sinks, for commands, with or without a running agent.
+//! Reads the store for sinks and commands, with or without a running agent.
 
 use std::{
     collections::BTreeMap,

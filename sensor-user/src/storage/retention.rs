@@ -1,5 +1,5 @@
-//! What is removed when it is too old, or when there is too much, a slice at a time: summaries of connections first, documents of
-//! incidents then, each with the closed incidents that no document is left of.
+//! Removes documents that are too old or exceed the bound on size, a slice at a time. For the size, summaries of connections go
+//! before documents of incidents. A closed incident goes with its last document.
 
 use std::collections::BTreeSet;
 

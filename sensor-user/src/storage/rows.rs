@@ -1,4 +1,4 @@
-//! Rows as they go in and come out. What their content means is the caller's.
+//! Rows to write and rows that were read. Only the caller interprets their content.
 
 use std::{collections::BTreeMap, time::Instant};
 

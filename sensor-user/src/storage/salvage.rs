@@ -1,4 +1,4 @@
-//! A new database in place of a damaged one, with what can still be read of it.
+//! Makes a new database in place of a damaged one, with the rows that can still be read.
 
 use std::path::{Path, PathBuf};
 

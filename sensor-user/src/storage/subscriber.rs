@@ -1,4 +1,4 @@
-//! Sinks that read the store. Retention counts for each the documents that it removes before the sink has read them.
+//! Sinks that read the store. For each, retention counts the documents that it removes before the sink has read them.
 
 use std::sync::{
     Arc, Mutex, PoisonError,

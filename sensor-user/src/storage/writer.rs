@@ -1,5 +1,5 @@
-//! The only writer of the database. It groups what waits into one transaction, looks after the database when nothing waits, and
-//! holds on to what the disk does not take.
+//! The only writer of the database. It groups waiting batches into one transaction, does the upkeep while none waits, and keeps
+//! batches that the disk does not accept.
 
 mod damage;
 mod upkeep;

@@ -1,7 +1,7 @@
 //! `smb-sensor top`: rates, incidents and outputs of a running agent, on a terminal, until a key ends it.
 //!
-//! A thread takes a [`Sample`] at each interval; the terminal is drawn from the last two. What a slow agent or disk delays is the
-//! sample, never a key.
+//! A thread takes a [`Sample`] at each interval; the terminal is drawn from the last two. A slow agent or disk delays the sample,
+//! never the reaction to a key.
 
 mod rates;
 mod sample;

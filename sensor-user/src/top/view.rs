@@ -1,4 +1,4 @@
-//! What the terminal shows.
+//! Draws the terminal.
 
 use ratatui::{
     Frame,

@@ -1,4 +1,4 @@
-//! New destinations, of which each is claimed by two sensors at the same time.
+//! New destinations, each of which two sensors claim at the same time.
 
 use std::time::Instant;
 

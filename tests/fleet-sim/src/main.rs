@@ -2,7 +2,7 @@
 //!
 //! The servers are real and run in a network namespace of their own. A simulated sensor is a connection that publishes as the
 //! agent does: with identifiers, waiting for each acknowledgement, and again if there is none. Prints a table, and fails if a
-//! document is lost or there twice.
+//! document is lost or stored twice.
 #![expect(clippy::print_stdout, reason = "a simulation reports to the person who runs it")]
 
 mod claims;

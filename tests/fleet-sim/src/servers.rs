@@ -1,4 +1,4 @@
-//! What the servers need, as they say themselves.
+//! Memory and processor time of the servers, as they report them.
 
 use std::{net::Ipv4Addr, time::Duration};
 

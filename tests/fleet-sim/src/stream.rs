@@ -1,4 +1,4 @@
-//! The stream, with the settings of the agent, and what it holds.
+//! The stream, with the settings of the agent, and its documents.
 
 use std::{
     collections::{HashMap, HashSet},

@@ -1,10 +1,11 @@
 //! A network laboratory: throw-away network namespaces, the wires between them and real SMB programs inside them.
 //!
-//! What it gives: [`Topology`] (a client and a server on the two sides of a gateway), [`Namespace`],
-//! [`Veth`] and [`TunCable`] to build other shapes, [`Smbd`] and [`Smbclient`] for real sessions, [`Nmbd`] for names, [`PythonClient`]
-//! [`Rclone`] and [`ImpacketServer`] for those of other implementations, [`Nmap`], [`Hydra`], [`Guesser`] and [`NtlmRelay`] for attacks,
-//! [`WebDavServer`], [`WsgiDav`] and [`curl()`] for WebDAV, [`Rsyslogd`] and [`NatsServer`] as destinations, [`WebServer`] for other protocols, [`Process`] for programs
-//! under test, [`TcpListener`], [`UdpResponder`] and [`RawSocket`] for traffic that needs no daemon.
+//! It gives [`Topology`] (a client and a server on the two sides of a gateway), [`Namespace`], [`Veth`] and [`TunCable`] to build
+//! other shapes, [`Smbd`] and [`Smbclient`] for real sessions, [`Nmbd`] for names, [`PythonClient`], [`Rclone`] and
+//! [`ImpacketServer`] for those of other implementations, [`Nmap`], [`Hydra`], [`Guesser`] and [`NtlmRelay`] for attacks,
+//! [`WebDavServer`], [`WsgiDav`] and [`curl()`] for WebDAV, [`Rsyslogd`] and [`NatsServer`] as destinations, [`WebServer`] for
+//! other protocols, [`Process`] for programs under test, [`TcpListener`], [`UdpResponder`] and [`RawSocket`] for traffic that
+//! needs no daemon.
 //!
 //! It never touches the network namespace in which it was started. Every link is created with both ends inside
 //! its own namespaces, and forwarding is turned on only there.

@@ -1,7 +1,7 @@
 //! Scratch folders that are removed even if their owner is killed.
 //!
-//! All folders of a process lie under one base. A small shell waits for the end of a pipe whose only writer is
-//! this process, and removes the base when the kernel closes that pipe, whatever ended the process.
+//! All folders of a process lie under one base. A small shell waits for the end of a pipe whose only writer is this process, and
+//! removes the base when the kernel closes that pipe, however the process ended.
 
 use std::fs::{self, Permissions};
 use std::io;

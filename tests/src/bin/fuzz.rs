@@ -1,4 +1,4 @@
-//! Random frames and prefix sets before the kernel's program, the host engine and an oracle: `cargo xtask fuzz`.
+//! Runs random frames and prefix sets through the kernel's program, the host engine and an oracle: `cargo xtask fuzz`.
 #![expect(clippy::print_stdout, reason = "a run reports to the person who started it")]
 
 use std::{

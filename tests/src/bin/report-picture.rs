@@ -1,4 +1,5 @@
-//! Writes a picture of a report into a folder: prepared incidents, `smb-sensor report --html`, real Chromium in a network namespace.
+//! Writes a picture of a report into a folder: prepared incidents, `smb-sensor report --html`, real Chromium in a network
+//! namespace.
 
 use std::{path::PathBuf, process::Command};
 

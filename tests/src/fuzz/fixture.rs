@@ -1,5 +1,5 @@
-//! Frames on which judges once disagreed, kept as text: what they were about, the options of their round, and each
-//! frame with its entry point.
+//! Frames on which the implementations once disagreed, kept as text: a description, the options of their round, and each frame
+//! with its entry point.
 
 use std::{
     fmt, fs,

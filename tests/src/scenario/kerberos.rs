@@ -1,5 +1,5 @@
-//! A Kerberos ticket as a client presents it: AP-REQ in a GSS-API token (RFC 4120 5.5.1, RFC 4121 4.1), with encrypted parts that are
-//! made up.
+//! A Kerberos ticket as a client presents it: AP-REQ in a GSS-API token (RFC 4120 5.5.1, RFC 4121 4.1), with encrypted parts that
+//! are made up.
 
 /// 1.2.840.113554.1.2.2, as it is encoded.
 const KERBEROS: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x12, 0x01, 0x02, 0x02];

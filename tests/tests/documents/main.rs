@@ -1,5 +1,5 @@
-//! The documents of captures, recorded and made: against their schemas, against golden files, and against the queries of the rules
-//! that the detections come from.
+//! The documents of captures, recorded and made: against their schemas, against golden files, and against the queries of the
+//! rules that the detections come from.
 #![expect(clippy::unwrap_used, reason = "functions shared by tests fail as tests do")]
 
 mod account;

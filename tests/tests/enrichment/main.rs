@@ -1,4 +1,4 @@
-//! What incidents say of their hosts beyond the packets.
+//! Facts about hosts in incidents that come from other sources than packets.
 
 mod campaign;
 mod dhcp;

@@ -1,4 +1,4 @@
-//! An incident waits for what is known of its hosts, but not for long, and nothing else waits at all.
+//! An incident waits for facts about its hosts, but not for long, and nothing else waits.
 
 use std::time::Duration;
 

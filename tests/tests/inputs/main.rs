@@ -1,4 +1,4 @@
-//! Options and files: read alike everywhere, and refused with what is wrong, where, and what to do.
+//! Options and files: read alike everywhere, and refused with the error, its place and its remedy.
 #![expect(clippy::unwrap_used, reason = "functions shared by tests fail as tests do")]
 
 mod files;

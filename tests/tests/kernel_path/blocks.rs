@@ -1,4 +1,4 @@
-//! Blocks: which packets are dropped, of SYNs, datagrams and established connections, and what is counted of them.
+//! Blocks: which SYNs, datagrams and packets of established connections are dropped, and how they are counted.
 
 use sensor_common::{
     block::BlockEntry,

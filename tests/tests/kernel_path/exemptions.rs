@@ -1,4 +1,4 @@
-//! Exemptions: by client and by server, never by both at once.
+//! Exemptions by client or by server; the kernel leaves those by both to the agent.
 
 use sensor_common::{
     counter::Counter,

@@ -1,4 +1,4 @@
-//! From the first byte to the ports: Ethernet, VLAN tags, MPLS labels, IPv4 options; and what is none of ours.
+//! From the first byte to the ports: Ethernet, VLAN tags, MPLS labels, IPv4 options; and packets that are ignored.
 
 use sensor_common::{
     counter::Counter,

@@ -1,5 +1,5 @@
-//! The packet path, frame by frame, in the kernel (BPF_PROG_TEST_RUN at every hook) and on the host: both must agree
-//! with each other and with what each fixture states.
+//! The packet path, frame by frame, in the kernel (BPF_PROG_TEST_RUN at every hook) and on the host: both must agree with each
+//! other and with the expectation of each fixture.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! `/healthz` and `/readyz` say what is the case.
+//! `/healthz` and `/readyz` report whether the agent works.
 
 use std::time::Duration;
 

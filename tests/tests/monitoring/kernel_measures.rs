@@ -1,4 +1,4 @@
-//! Has the kernel measure what BPF programs cost.
+//! Makes the kernel measure the cost of BPF programs.
 
 use std::{
     fs,

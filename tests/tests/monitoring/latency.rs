@@ -1,4 +1,4 @@
-//! `/metrics` shows how long the stages take, and what the kernel programs cost.
+//! `/metrics` shows how long the stages take, and the cost of the kernel programs.
 
 use sensor_lab::{Topology, require_lab};
 use sensor_tests::{Agent, PATIENCE};

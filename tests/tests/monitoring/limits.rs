@@ -1,4 +1,4 @@
-//! Clients that hold on to connections, and those who may not ask.
+//! Clients that keep connections open, and clients without permission.
 
 use std::{
     io::{ErrorKind, Read as _, Write as _},

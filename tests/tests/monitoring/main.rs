@@ -1,4 +1,4 @@
-//! What the agent serves over HTTP: metrics, health, limits, the status page.
+//! The HTTP server of the agent: metrics, health, limits, the status page.
 
 #![expect(
     clippy::unwrap_used,

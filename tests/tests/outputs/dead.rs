@@ -1,4 +1,4 @@
-//! A destination that is not there, and comes back.
+//! A destination that cannot be reached at first, and later can.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},

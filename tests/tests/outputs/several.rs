@@ -1,4 +1,4 @@
-//! Several outputs beside each other.
+//! Several outputs at once.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Threads of the agent that end or hang: the agent ends with the first, and enforcement continues beside the second.
+//! Threads of the agent that end or hang: if one ends, the agent ends; while one hangs, enforcement continues.
 
 use std::{
     fs::File,

@@ -1,4 +1,5 @@
-//! The store: no delivered document is lost, whatever ends the agent and whatever the disk does; and it is readable meanwhile.
+//! The store: no delivered document is lost, however the agent ends and however the disk fails; and the store stays readable
+//! meanwhile.
 #![expect(clippy::unwrap_used, reason = "functions shared by tests fail as tests do")]
 
 mod crash;

@@ -1,4 +1,4 @@
-//! HTTP that is nothing: within the border, or a request for options as browsers send it.
+//! HTTP that causes no incident: a log-on between internal hosts, or an OPTIONS request as browsers send it.
 
 use sensor_lab::{PASSWORD, Topology, WebDavServer, address, curl, require_lab};
 use sensor_tests::Agent;

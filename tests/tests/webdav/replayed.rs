@@ -1,4 +1,4 @@
-//! Captures of the same traffic give in a replay what the running sensor says.
+//! A replay of captures of the same traffic gives the same reports as the running sensor.
 
 use std::path::Path;
 

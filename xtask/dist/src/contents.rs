@@ -1,4 +1,4 @@
-//! What the packages install, and where.
+//! The files that the packages install, and their places.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! The package for Debian, Ubuntu and their kin, made by dpkg-deb.
+//! The package for Debian, Ubuntu and their derivatives, made by dpkg-deb.
 
 use std::{
     fs::{self, Permissions},

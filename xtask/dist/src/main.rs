@@ -1,5 +1,5 @@
-//! Makes the packages from a built agent: a .deb, an .rpm, a tarball, a list of components and checksums; and a source distribution
-//! with kernel objects.
+//! Makes the packages from a built agent: a .deb, an .rpm, a tarball, a list of components and checksums; and a source
+//! distribution with kernel objects.
 //!
 //! All packages have the same files, listed once in [`contents`]. The same input gives the same bytes: times come from
 //! SOURCE_DATE_EPOCH.

@@ -1,4 +1,4 @@
-//! What is released: its version, its architecture and its time.
+//! The release: its version, its architecture and its time.
 
 use std::{
     env,

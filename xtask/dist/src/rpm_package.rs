@@ -1,4 +1,4 @@
-//! The package for Fedora, RHEL and their kin.
+//! The package for Fedora, RHEL and their derivatives.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! The tarball, for everything else: the same files below one folder.
+//! The tarball, for all other distributions: the same files below one folder.
 
 use std::{
     path::{Path, PathBuf},

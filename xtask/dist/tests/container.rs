@@ -1,4 +1,4 @@
-//! The container file and the manifest for Kubernetes: what they say, since they cannot be run in a test.
+//! The container file and the manifest for Kubernetes: checks of their text, since a test cannot run them.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,6 +1,6 @@
 //! Shows the sensor at work: real SMB sessions between temporary network namespaces, and the incidents that they cause.
 //!
-//! Sets up, builds, and then plays the story as root. A result that differs from what is expected is a failure.
+//! Sets up, builds, and then plays the story as root. A result that differs from the expected one is a failure.
 
 mod screen;
 mod story;

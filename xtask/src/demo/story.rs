@@ -1,4 +1,4 @@
-//! What happens in the demo.
+//! The story of the demo.
 
 use std::{net::Ipv4Addr, path::Path, time::Duration};
 

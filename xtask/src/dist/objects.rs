@@ -1,4 +1,5 @@
-//! The kernel objects of the source distribution: compiled here, and compared with what its sources give elsewhere.
+//! The kernel objects of the source distribution: compiled here, and compared with the objects that its sources give in another
+//! folder.
 
 use std::{
     fs,

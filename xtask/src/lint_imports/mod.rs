@@ -1,7 +1,8 @@
 //! Finds import circles between the top-level modules of each crate of the workspace.
 //!
-//! A module imports another one when its code, or that of a module inside it, names an item of the other by a path: in `use`, in an
-//! expression, through `super::` or through a name that the crate root imports. Code that is compiled for tests only does not count.
+//! A module imports another one when its code, or that of a module inside it, names an item of the other by a path: in `use`, in
+//! an expression, through `super::` or through a name that the crate root imports. Code that is compiled for tests only does not
+//! count.
 
 mod circle;
 mod source;

@@ -1,4 +1,4 @@
-//! What a person has to do by hand.
+//! The steps that a person has to do by hand.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Runs a trial in a virtual machine, and reads what its parts printed.
+//! Runs a trial in a virtual machine, and reads the output of its parts.
 
 use std::{collections::BTreeMap, process::Command};
 

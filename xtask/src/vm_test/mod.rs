@@ -1,5 +1,5 @@
-//! Tries the sensor on the kernels of Debian's releases, each in a virtual machine: the verifier takes every program, fixtures and
-//! random frames give what they give on the host, and real sessions between namespaces are reported.
+//! Tries the sensor on the kernels of Debian's releases, each in a virtual machine: the verifier takes every program, fixtures
+//! and random frames give the same results as on the host, and real sessions between namespaces are reported.
 //!
 //! QEMU emulates the processor, so that this works without virtualisation. The machine has no network card and reads the host's
 //! files without writing them.

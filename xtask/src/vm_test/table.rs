@@ -1,4 +1,4 @@
-//! The table of what each kernel gives.
+//! The table of the results on each kernel.
 
 use super::machine::{Outcome, Tried};
 

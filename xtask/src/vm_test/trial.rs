@@ -1,4 +1,4 @@
-//! What is tried in the virtual machine, and the script that does it.
+//! The parts of the trial in the virtual machine, and the script that runs them.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! Finds what compiles the kernel program, and compiles it.
+//! Finds the toolchain of the kernel program, and compiles the program.
 //!
 //! The kernel program is Rust for the target `bpfel-unknown-none` (`bpfeb-unknown-none` where the host is big-endian).
 //! Compiling it takes three things that a plain Rust installation does not have together:

@@ -1,4 +1,4 @@
-//! `bpf-linker`: which ones there are, and which one is taken.
+//! `bpf-linker`: the installed ones, and the choice of one.
 
 use std::env;
 use std::path::{Path, PathBuf};

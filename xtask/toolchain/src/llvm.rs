@@ -1,8 +1,8 @@
 //! The LLVM library that `bpf-linker` loads.
 //!
-//! `bpf-linker` is linked against no LLVM: it opens the first `libLLVM*` in the folders of `LD_LIBRARY_PATH`, whichever
-//! version that is. An LLVM reads bitcode of its own age and older, so one that is older than rustc's fails late and
-//! obscurely; hence one library is chosen here and is the only one the linker is shown.
+//! `bpf-linker` is linked against no LLVM: it opens the first `libLLVM*` in the folders of `LD_LIBRARY_PATH`, of any version. An
+//! LLVM reads bitcode of its own version and older, so one that is older than rustc's fails late and with an obscure error.
+//! Therefore one library is chosen here, and the linker sees no other.
 
 use std::fs::{self, File};
 use std::io::Read;

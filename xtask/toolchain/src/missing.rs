@@ -1,4 +1,4 @@
-//! What keeps the kernel program from being compiled, in one line.
+//! The reason why the kernel program cannot be compiled, in one line.
 
 use std::error::Error;
 use std::fmt;

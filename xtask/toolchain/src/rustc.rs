@@ -1,4 +1,4 @@
-//! The rustc that compiles the kernel program: which ones there are, and which one is taken.
+//! The rustc that compiles the kernel program: the installed ones, and the choice of one.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Versions, as tools print them about themselves.
+//! Versions of tools, as the tools print them.
 
 use std::fmt;
 

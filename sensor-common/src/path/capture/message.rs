@@ -1,4 +1,4 @@
-//! What begins at a place: a message, a DCE-RPC unit, or something else.
+//! Decides how many bytes are wanted where a message, a DCE-RPC unit or something else begins.
 
 use super::{CHAINED_MESSAGE, MAX_UNDECIDED, forgotten, least, leave, open, rest::is_undecided, step};
 use crate::{

@@ -1,4 +1,4 @@
-//! Messages that go on: where the rest of one is looked for, and the next one of a compound.
+//! Messages that continue in later segments: finds the rest of a message, and the next message of a compound.
 
 use super::{MAX_UNDECIDED, leave, step};
 use crate::{

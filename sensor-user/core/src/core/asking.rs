@@ -1,9 +1,9 @@
-//! Whether the server of a connection is a new destination, and the question about it to other sensors.
+//! Decides whether the server of a connection is a new destination, and asks other sensors about it.
 //!
-//! A destination that is new here may be known elsewhere. The other findings on its connection do not wait: this one follows
-//! with the answer. Without an answer within a bounded time, or beyond the bound of what may wait, this sensor decides by what
-//! it knows itself. A destination becomes known here with the decision and not before: after a crash it is asked about again,
-//! and whoever keeps the terms knows that this sensor was the first.
+//! A destination that is new here may be known elsewhere. Only the finding about the destination waits for the answer; the other
+//! findings on its connection do not. If no answer comes in time, or if too many connections wait, this sensor decides alone. A
+//! destination becomes known here only with the decision. After a crash this sensor asks about it again, and the shared terms
+//! still show that this sensor was the first.
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 

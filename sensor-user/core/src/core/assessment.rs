@@ -1,4 +1,4 @@
-//! What a connection and its incident are worth together, by the rules.
+//! Applies the rules to a connection and its incident: gives findings, techniques and severity.
 
 use super::Core;
 use crate::{

@@ -1,4 +1,4 @@
-//! What ends: windows of the quota, connections, and the run.
+//! The end of quota windows, of connections, and of the run.
 
 use super::Core;
 use crate::{

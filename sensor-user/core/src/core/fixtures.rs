@@ -1,4 +1,4 @@
-//! A core for tests, with what it said.
+//! A core for tests, with the events that it gave.
 
 use std::{sync::Arc, time::Duration};
 

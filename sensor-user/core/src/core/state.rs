@@ -1,4 +1,4 @@
-//! What others ask of the core: counts, what is to be stored, and its tables.
+//! The state of the core for its callers: counts, changes to store, and its tables.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
 //! Marks of ports on which SMB or WebDAV was recognised, and when they expire.
 //!
-//! The kernel program marks such a port, and then keeps the flows there that are in a slot. This module takes the last packets
-//! of these connections on unwatched ports, and says which marks have expired. The kernel also marks a port for a request for
-//! options, as browsers send it too. Such a mark stays for minutes only, unless the connection turns out to be WebDAV.
+//! The kernel program marks such a port, and from then on keeps the flows on it that are in a slot. This module takes the time of
+//! the last packet of each connection on these ports, and says which marks have expired. The kernel also marks a port after an
+//! OPTIONS request, which browsers send too. Such a mark stays only for minutes, unless the connection turns out to be WebDAV.
 
 use std::{collections::HashMap, time::Duration};
 

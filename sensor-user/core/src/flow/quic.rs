@@ -1,6 +1,6 @@
-//! SMB over QUIC: the ClientHellos that are being put together, and the flows that the kernel program is asked to count.
+//! SMB over QUIC: reassembles ClientHellos, and keeps the flows that the kernel program is to count.
 //!
-//! Takes Initial packets of clients. Bounded in number and time; a connection that does not offer SMB leaves nothing behind.
+//! Takes Initial packets of clients. Bounded in number and time. Keeps nothing of a connection that does not offer SMB.
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},

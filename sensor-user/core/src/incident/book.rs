@@ -1,4 +1,4 @@
-//! The book of incidents: which there are, what a changed connection does to them, and when something of that is written.
+//! The book of incidents: keeps them, adds changed connections to them, and decides when to write a document about one.
 
 mod connecting;
 mod placing;

@@ -1,4 +1,4 @@
-//! What is said of a campaign: a summary of its incidents.
+//! The summary of a campaign's incidents.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

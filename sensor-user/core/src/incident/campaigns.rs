@@ -1,7 +1,7 @@
-//! Campaigns: incidents that are connected by what they have in common, and concern several internal hosts.
+//! Campaigns: incidents that have something in common and concern several internal hosts.
 //!
-//! A campaign is known by its first incident. It has one alert, another one if its severity rises, and an update when it
-//! doubled or when nothing was added for a while.
+//! The first incident identifies a campaign. A campaign causes one alert, another one if its severity rises, and an update when
+//! it has doubled or when no incident was added for a while.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

@@ -1,4 +1,4 @@
-//! What an exemption covers that is made for an incident.
+//! The traffic that an exemption for an incident covers.
 
 use super::{Incident, Scope};
 use crate::service::Service;

@@ -1,4 +1,4 @@
-//! What was found about the hosts of an incident, outside the core.
+//! Facts about the hosts of an incident that were found outside the core.
 
 use super::{Incident, IncidentId};
 use crate::enrichment::Enrichment;

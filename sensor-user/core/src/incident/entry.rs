@@ -1,4 +1,4 @@
-//! An incident in the book: with what it is found by, what was last written of it, and the targets that are distinguished.
+//! An incident in the book, with its key, its last written state, and the targets that it distinguishes.
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What rules found, added to an incident: findings, techniques, severity.
+//! Adds the results of rules to an incident: findings, techniques, severity.
 
 use std::collections::BTreeSet;
 

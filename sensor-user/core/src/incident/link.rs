@@ -1,4 +1,4 @@
-//! The link from a connection to its incident: which one that is, and what of the connection is counted there.
+//! The link from a connection to its incident: the incident, and the counts of the connection that it includes.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -1,5 +1,5 @@
-//! What a connection adds to its incident: sums, users, shares, operations, the course of events. Merging the same connection
-//! again adds only what is new.
+//! Merges a connection into its incident: sums, users, shares, operations, the course of events. Merging the same connection
+//! again adds only new facts.
 
 mod credentials;
 

@@ -1,8 +1,8 @@
 //! One line about an incident: what happened, between whom, how far it got.
 //!
-//! [`sentence`] is whole and stands in documents; [`summary`] is short and stands beside the hosts in a list; [`title`] stands above
-//! the particulars. All of them say only what was observed. Nothing is said to be absent that was not read. A user and an outcome
-//! in one sentence belong to the same log-on.
+//! [`sentence`] is the whole line, for documents. [`summary`] is short, for a list with the hosts in columns of their own.
+//! [`title`] is a heading above the details. All of them state only observed facts, and never that something is absent because it
+//! was not read. A user and an outcome in one sentence belong to the same log-on.
 
 mod clauses;
 mod contact;

@@ -1,5 +1,4 @@
-//! Incidents: what is reported to a person. However many connections, ports and rules are involved, one thing that happened is one
-//! incident.
+//! Incidents: the reports to a person. One event is one incident, however many connections, ports and rules are involved.
 //!
 //! Takes connections and the findings of rules, gives [`IncidentEvent`]s. Never builds a document: that is rendering.
 

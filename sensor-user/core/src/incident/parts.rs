@@ -1,4 +1,4 @@
-//! What an incident consists of: hosts, users, shares, findings, connections, the course of events, sums.
+//! The parts of an incident: hosts, users, shares, findings, connections, the course of events, sums.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -1,6 +1,6 @@
 //! Parts of sentences about an incident, shared by its line, its steps and its timeline.
 //!
-//! Names and paths that others chose are escaped here, so that every sentence may be shown as it is.
+//! Names and paths that others chose are escaped here, so that every sentence is safe to show.
 
 use std::net::IpAddr;
 

@@ -1,5 +1,5 @@
-//! The quota: how many new incidents of one rule are opened in five minutes. It protects whoever reads them from a flood, and never
-//! holds back an incident in which somebody was let in.
+//! The quota: how many new incidents of one rule are opened in five minutes. It protects the reader from a flood. It never holds
+//! back an incident that reached a session.
 
 use std::{
     collections::{BTreeMap, HashSet},

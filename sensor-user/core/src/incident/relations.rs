@@ -1,6 +1,6 @@
-//! What incidents have in common: an external host, a credential, or a user.
+//! Relations between incidents: a common external host, credential, or user.
 //!
-//! Takes incidents that were opened or show something new; gives the other ones that have the same.
+//! Takes incidents that were opened or show something new; gives the other incidents that have it in common.
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},

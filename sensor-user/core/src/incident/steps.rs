@@ -1,4 +1,4 @@
-//! What to do about an incident, by what was seen: what to check, how to contain it, and how to exempt it where it is benign.
+//! What to do about an incident, by its evidence: what to check, how to contain it, and how to exempt it if it is benign.
 
 use super::{
     CredentialMethod, Incident, LogonOutcome, Scope,

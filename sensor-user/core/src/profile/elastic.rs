@@ -1,9 +1,9 @@
 //! Elastic's prebuilt rules about SMB and the Internet, in two states.
 //!
-//! `elastic-v105` is "SMB activity to the Internet" of version 105 (package 8.17.4) with "rare SMB connection to the
-//! Internet" of version 209. `elastic-current` is what is published in 2026: version 112 of the first, which asks for a new
-//! source, the newest of the second, and "SMB activity from the Internet". Both directions share one pair of lists; of the
-//! rule from the Internet the source must be outside the second and the destination in the first.
+//! `elastic-v105` is "SMB activity to the Internet" of version 105 (package 8.17.4) with "rare SMB connection to the Internet" of
+//! version 209. `elastic-current` is the state of 2026: version 112 of the first, which requires a new source, the newest version
+//! of the second, and "SMB activity from the Internet". Both directions share one pair of lists. For the rule from the Internet,
+//! the source must be outside the second list and the destination in the first.
 //!
 //! Elastic runs them every five minutes over the last nine. The sensor reports a match at once: once for a connection if
 //! the query is about documents, once for a term and window if it is about new terms. Overlapping executions that drop

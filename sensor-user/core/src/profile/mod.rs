@@ -1,4 +1,4 @@
-//! Profiles: whose rules apply to connections.
+//! Profiles: which set of rules applies to connections.
 //!
 //! A profile is data: which addresses are internal and which are not the Internet, which ports, which direction, which new
 //! terms. [`Rulebook`] is a profile together with [`Settings`], and answers a [`Question`] purely; both the agent and

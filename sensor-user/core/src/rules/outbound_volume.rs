@@ -1,6 +1,6 @@
 //! The volume that leaves the internal networks over SMB between two hosts, over all their connections.
 //!
-//! Takes the bytes that left since it was last asked, gives a [`ExcessVolume`] where those became too many or too fast.
+//! Takes the bytes that left since the last call, gives an [`ExcessVolume`] if their amount or rate reached a limit.
 
 use std::time::Duration;
 

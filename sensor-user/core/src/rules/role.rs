@@ -1,7 +1,7 @@
 //! How the role of an own host changes the severity of its incidents. One pure function.
 //!
-//! A role raises or lowers one step of the table and nothing else: an incident is never left out, and what other findings,
-//! threat lists and the evidence say stays.
+//! A role raises or lowers the severity by one step of the table. It never suppresses an incident, and keeps the severity that
+//! other findings, threat lists and the evidence give.
 
 use super::{Observed, data_leaving, meta::Finding, severity, sweep};
 use crate::{

@@ -1,5 +1,5 @@
-//! Sentences about a connection. They say only what was observed: "answered" is not "connected", and an unread message is not
-//! an absent one.
+//! Sentences about a connection. They state only observed facts: "answered" is not "connected", and an unread message is not an
+//! absent one.
 //!
 //! Names and paths from the wire are already escaped by [`sensor_dissect::text`].
 

@@ -1,8 +1,8 @@
 //! Whether the client is the SMB client in the Windows kernel, as far as its messages show.
 //!
 //! On Windows the kernel opens file shares for every program (the redirector, process 4). Other hosts see only its messages.
-//! Takes the client's claims, gives the grounds of the inference, or nothing. It is only likely: each
-//! ground can be imitated, so one alone is not enough, and it never names a process.
+//! Takes the client's claims, gives the grounds of the inference, or nothing. The inference is only likely: each ground can be
+//! imitated, so one alone is not enough. It never names a process.
 
 use sensor_dissect::{Facts, facts::Client, ntlmssp::Version};
 

@@ -1,7 +1,7 @@
-//! Known terms that several sensors share: what this one asks the others and tells them, and what they answer.
+//! Known terms that several sensors share: the requests of this sensor to the others, and their answers.
 //!
-//! Every term of the shared rule that is known here is due to be stated once, and again before the others forget it. A statement
-//! that is not confirmed in time is due again, so nothing is lost while the others cannot be reached.
+//! This sensor states every term that it knows for the shared rule once, and again before the others forget it. It repeats a
+//! statement that is not confirmed in time, so that no term is lost while the others cannot be reached.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,9 +1,9 @@
 //! Answers to session set-ups and tree connects, and to which request they belong.
 //!
-//! An answer usually comes once and after its request. It can also be captured before its request, or come twice with
-//! different results if one of them is forged. SMB 2 numbers requests uniquely (MS-SMB2 3.2.4.1.3), so an early answer waits for
-//! its request. SMB 1 reuses its numbers, so there an early answer belongs to no request, and a second answer answers the first
-//! one's request only if segments contradict. Of two answers that differ, an acceptance counts.
+//! An answer usually comes once and after its request. It can also be captured before its request, or come twice with different
+//! results if one of them is forged. SMB 2 numbers requests uniquely (MS-SMB2 3.2.4.1.3), so an early answer waits for its
+//! request. SMB 1 reuses its numbers, so there an early answer belongs to no request, and a second answer belongs to the request
+//! of the first one only if segments contradict each other. If two answers differ, an acceptance counts.
 
 use super::{Dissector, Pending, authentication::SessionAnswer};
 use crate::{

@@ -1,4 +1,4 @@
-//! HTTP of WebDAV clients: what shows WebDAV, and log-ons.
+//! HTTP of WebDAV clients: evidence of WebDAV, and log-ons.
 
 use super::{Dissector, Problem, Sender, authentication::SessionAnswer};
 use crate::{

@@ -1,7 +1,7 @@
 //! From the messages of one connection to facts, one message at a time.
 //!
-//! Takes the messages of both sides, roughly in the order they were sent, as far as they were captured, and reports what each
-//! one adds. A connection may be joined late, lack messages or lack a whole side: the facts are then fewer, never
+//! Takes the messages of both sides, roughly in the order they were sent, as far as they were captured, and reports the facts
+//! that each one adds. A connection may be joined late, lack messages or lack a whole side: the facts are then fewer, never
 //! wrong. A claim in a message counts only from the side that may make it.
 
 mod answers;

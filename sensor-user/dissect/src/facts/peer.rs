@@ -1,4 +1,4 @@
-//! What the two ends say about themselves.
+//! The claims of the two ends about themselves.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What shows that a connection of HTTP is one of WebDAV, or of a log-on by NTLM.
+//! Evidence that a connection of HTTP carries WebDAV, or a log-on by NTLM or Kerberos.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! The bytes of a handshake, put together from CRYPTO frames (RFC 9000 19.6).
+//! The bytes of a handshake, reassembled from CRYPTO frames (RFC 9000 19.6).
 
 use std::ops::Range;
 

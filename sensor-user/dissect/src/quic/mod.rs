@@ -1,7 +1,7 @@
 //! The ClientHello in the Initial packets of a QUIC client (RFC 9000 17.2.2, RFC 9001 4 and 5, RFC 9369).
 //!
-//! Takes the datagrams of one client, in whatever order. Initial packets are protected with keys that follow from the connection
-//! ID on the wire, so everybody on the path can read them. Nothing that comes after them is readable.
+//! Takes the datagrams of one client, in any order. Initial packets are protected with keys that follow from the connection ID on
+//! the wire, so everybody on the path can read them. The packets that follow them are not readable.
 
 mod crypto_stream;
 mod hello;

@@ -1,4 +1,4 @@
-//! The Initial packets of a datagram, and the payload of one behind its protection.
+//! Finds the Initial packets of a datagram, and decrypts their payload.
 
 use rustls::quic::DirectionalKeys;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Segments with a wrong checksum, which no receiver takes: they yield to right ones.
+//! Segments with a wrong checksum, which no receiver accepts: they wait, and right ones replace them.
 
 use super::{Piece, distance};
 

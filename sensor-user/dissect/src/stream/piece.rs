@@ -1,4 +1,4 @@
-//! What a stream takes and gives.
+//! Input and output of a stream: pieces of payload, and messages.
 
 use super::checksum::Checksum;
 

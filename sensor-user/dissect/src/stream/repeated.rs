@@ -1,4 +1,4 @@
-//! The message that was given last, and what comes again at its place.
+//! The message that was given last, and the bytes that arrive again at its place.
 
 use super::{Joined, distance};
 

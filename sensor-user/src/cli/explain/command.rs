@@ -1,4 +1,4 @@
-//! The command: asks the running agent or, without one, uses the configuration, and says which.
+//! The command: asks the running agent or, without one, uses the configuration. The output names its source.
 
 use std::{
     path::{Path, PathBuf},

@@ -1,4 +1,4 @@
-//! Keys of Elasticsearch, OTLP and webhooks. Secrets are named by a file or a variable and never written here.
+//! Keys of Elasticsearch, OTLP and webhooks. A key names the file or the variable of a secret, never the secret itself.
 
 use std::{path::Path, time::Duration};
 

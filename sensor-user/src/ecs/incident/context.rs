@@ -1,4 +1,5 @@
-//! Fields of what is known beyond the packets: the own host, the external one before, other incidents.
+//! Fields from elsewhere than the packets: the internal host in the inventory, earlier contacts of the external host, related
+//! incidents.
 
 use std::collections::BTreeSet;
 

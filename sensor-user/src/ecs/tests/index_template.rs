@@ -1,4 +1,4 @@
-//! The index template for Elasticsearch gives each field its type, whatever strangers write into it.
+//! The index template for Elasticsearch gives each field its type, regardless of its content.
 
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};

@@ -1,4 +1,4 @@
-//! The host engine as an environment of the path.
+//! Implements the environment of the packet path for the host engine.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},

@@ -1,4 +1,4 @@
-//! Guards of the path for a slot, and for the buffer of a piece of payload.
+//! Guards that the packet path uses for a slot, and for the buffer of a piece of payload.
 
 use std::{
     cell::{Cell, RefCell},

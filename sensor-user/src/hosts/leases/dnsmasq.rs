@@ -1,5 +1,5 @@
-//! Leases of dnsmasq: `1795947235 00:00:5e:00:53:01 10.0.0.2 pc-ann 01:00:00:5e:00:53:01`, one on each line; those of IPv6 stand
-//! behind a line `duid …` and have an IAID for the hardware address.
+//! Leases of dnsmasq, one on each line: `1795947235 00:00:5e:00:53:01 10.0.0.2 pc-ann 01:00:00:5e:00:53:01`. Leases of IPv6
+//! follow a line `duid …`, and have an IAID instead of the hardware address.
 
 use std::net::IpAddr;
 

@@ -1,7 +1,7 @@
-//! Lease files of DHCP servers: who asked for an address, and under which name.
+//! Lease files of DHCP servers: the client of each address, and its name.
 //!
-//! A file is read again when it changed. One that changes while it is read, or has a damaged line, leaves the leases as they
-//! were until it can be read. So does one that is empty for a moment: dnsmasq truncates its file before it writes it again.
+//! A file is read again when it changed. While it is being written or has a damaged line, the earlier leases stay in use. They
+//! also stay while the file is empty for a moment: dnsmasq truncates its file before it writes it again.
 
 mod dnsmasq;
 mod isc;

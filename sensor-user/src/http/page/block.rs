@@ -1,5 +1,5 @@
-//! Blocks on the page: the form that blocks the external host of an incident, and the list of blocks with one that ends each.
-//! The agent carries them out, as it does `smb-sensor block`.
+//! Blocks on the page: the form that blocks the external host of an incident, and the list of blocks, each with a form that ends
+//! it. The agent carries them out, as for `smb-sensor block`.
 
 use anyhow::{Result, bail};
 use askama::Template;

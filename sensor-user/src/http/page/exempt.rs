@@ -1,4 +1,4 @@
-//! The form that exempts the traffic of an incident. It writes what `smb-sensor exempt add` writes.
+//! The form that exempts the traffic of an incident. It adds the same entry as `smb-sensor exempt add`.
 
 use anyhow::{Result, anyhow};
 use askama::Template;

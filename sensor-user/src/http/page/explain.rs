@@ -1,4 +1,4 @@
-//! What the sensor makes of a connection: the answer of `smb-sensor explain`.
+//! The verdict on a connection, as `smb-sensor explain` gives it.
 
 use std::net::IpAddr;
 

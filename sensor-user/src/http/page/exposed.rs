@@ -1,4 +1,4 @@
-//! Internal hosts that answered strangers.
+//! Internal hosts that answered external hosts.
 
 use std::{collections::HashMap, net::IpAddr};
 

@@ -1,4 +1,4 @@
-//! What all pages have in common, and how a page becomes an answer.
+//! The frame that all pages share, and the HTTP responses made from pages.
 
 use std::sync::Arc;
 

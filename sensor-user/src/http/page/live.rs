@@ -1,4 +1,4 @@
-//! Tells the script of an open page when there is something new (server-sent events).
+//! Notifies the script of an open page of new documents (server-sent events).
 
 use std::{convert::Infallible, sync::Arc};
 

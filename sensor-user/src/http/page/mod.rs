@@ -1,6 +1,6 @@
-//! The status page: rendered here, readable without a script, and kept up to date by one where there is one.
+//! The status page: rendered by the agent and readable without a script. In browsers with scripts, a script keeps it up to date.
 //!
-//! Reads the database as `smb-sensor alerts` does. Text off the wire is escaped twice: misleading characters by
+//! Reads the database as `smb-sensor alerts` does. Text from packets is escaped twice: misleading characters by
 //! [`sensor_dissect::escape`], and markup by the templates.
 
 mod assets;

@@ -1,4 +1,4 @@
-//! The first page: whether the sensor works, what it sees, what is open.
+//! The first page: whether the sensor works, the packets that it sees, and the open incidents.
 
 use std::sync::Arc;
 

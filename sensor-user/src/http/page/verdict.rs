@@ -1,4 +1,4 @@
-//! The form for a verdict on an incident. It does what `smb-sensor alerts ID --verdict` does.
+//! The form for a verdict on an incident. It has the effect of `smb-sensor alerts ID --verdict`.
 
 use anyhow::{Context as _, Result, anyhow};
 use askama::Template;

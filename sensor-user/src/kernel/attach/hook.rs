@@ -1,4 +1,4 @@
-//! The hooks of an interface: which are wanted, and which are used.
+//! The hooks of an interface: the wanted ones, and those in use.
 
 use std::fmt;
 

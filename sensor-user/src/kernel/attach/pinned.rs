@@ -1,4 +1,4 @@
-//! Programs that an earlier run left attached: they are gone on with, or replaced by others in their places.
+//! Programs that an earlier run left attached: keeps them, or replaces them by others at the same hooks.
 
 use aya::programs::{
     ProgramError, SchedClassifier, TcAttachType,

@@ -1,8 +1,8 @@
-//! Goes on with the kernel program that an earlier run left pinned, or pins a new one.
+//! Reuses the kernel program that an earlier run left pinned, or pins a new one.
 //!
-//! Programs that are attached are replaced by their links alone, so that packets are counted at every moment. New programs use the
-//! maps of the earlier ones where these fit. The global variables are an exception: a loader writes them, so new programs have new
-//! ones, filled before the programs are attached.
+//! Attached programs are replaced through their links alone, so that packets are counted at every moment. New programs use the
+//! maps of the earlier ones where these fit. Global variables are an exception: a loader writes them, so new programs get new
+//! ones, which are filled before the programs are attached.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! What is pinned: which kernel program, and how its maps were made.
+//! The description of the pinned objects: the kernel program, and how its maps were made.
 
 use std::{
     collections::hash_map::RandomState,

@@ -1,7 +1,7 @@
-//! The kernel program in a BPF file system: what is pinned there outlives the agent, and the next agent goes on with it.
+//! The kernel program in a BPF file system: pinned objects outlive the agent, and the next agent reuses them.
 //!
-//! Each state directory has a folder of its own. It holds `maps`, `programs`, `links` and, written last, `about`, which says what the
-//! rest is. Without `about` the folder is incomplete, and of no use. The file system is in memory: a reboot empties it.
+//! Each state directory has a folder of its own. It holds `maps`, `programs`, `links` and, written last, `about`, which describes
+//! the rest. Without `about` the folder is incomplete and cannot be used. The file system is in memory: a reboot empties it.
 
 mod about;
 mod bpffs;

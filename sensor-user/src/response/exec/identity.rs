@@ -1,4 +1,4 @@
-//! As whom the program runs, and with which privileges.
+//! The user as whom the program runs, and its privileges.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What is configured about the program.
+//! The configured program, and its bounds.
 
 use std::{path::PathBuf, time::Duration};
 

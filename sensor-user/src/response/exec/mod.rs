@@ -1,8 +1,8 @@
 //! A program that is run for an incident, as configured: `[response] exec`.
 //!
-//! [`ExecQueue`] takes documents of incidents where they are made and never waits. A thread of its own runs the program, with
-//! bounds in time, number and rate, and gives an [`ExecRun`] for each run. What the program may do is settled in
-//! [`Identity`] and [`program`].
+//! [`ExecQueue`] takes documents of incidents and never waits. A thread of its own runs the program, with bounds in time, number
+//! and rate, and gives an [`ExecRun`] for each run. [`Identity`] decides its user and privileges, and [`program`] whether it may
+//! run.
 
 mod identity;
 mod limits;

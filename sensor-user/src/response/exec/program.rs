@@ -1,4 +1,4 @@
-//! Whether a file may be run: nobody but its owner and its group may change it.
+//! Whether a file may be run: only its owner and its group may be able to change it.
 
 use std::{
     fs::Metadata,

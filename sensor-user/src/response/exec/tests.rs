@@ -1,4 +1,4 @@
-//! Real programs: what becomes of each, and what they are given.
+//! Runs real programs: their input, and the result of each run.
 
 use std::{
     fs,

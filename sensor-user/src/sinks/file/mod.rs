@@ -1,4 +1,4 @@
-//! An output file, which others may rename, remove or truncate at any time.
+//! An output file, which other programs may rename, remove or truncate at any time.
 
 mod rotation;
 

@@ -1,4 +1,4 @@
-//! Requests over HTTP and HTTPS, and what their answers mean.
+//! Requests over HTTP and HTTPS, and the meaning of their responses.
 
 use std::{error::Error as _, sync::Arc, time::Duration};
 

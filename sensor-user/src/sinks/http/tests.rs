@@ -1,4 +1,4 @@
-//! What each sink over HTTP makes of each answer.
+//! How each sink over HTTP handles each response.
 
 use super::{
     server::{Act, start},

@@ -1,7 +1,7 @@
-//! After a long absence: which of the next documents the stream has already.
+//! After a long disconnection: finds the next documents that the stream has already.
 //!
-//! A document whose acknowledgement was lost is sent again. The stream drops it as long as its duplicate window lasts. If the
-//! sensor reached no server for longer, it asks first which documents of its own the stream has got since the last
+//! A document whose acknowledgement was lost is sent again. The stream drops the repetition within its duplicate window. If the
+//! sensor reached no server for longer, it first asks which of its own documents the stream has stored since the last
 //! acknowledgement.
 
 use std::{

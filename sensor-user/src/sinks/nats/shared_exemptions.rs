@@ -1,4 +1,4 @@
-//! Follows the exemptions that the fleet shares: keeps those for this site in the state directory, and has the agent read them.
+//! Follows the exemptions that the fleet shares: keeps those for this site in the state directory, and has the agent reload them.
 
 use std::{
     fs, io,

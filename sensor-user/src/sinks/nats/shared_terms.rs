@@ -1,7 +1,8 @@
 //! Keeps known terms in a bucket that all sensors share, so that a destination is rare once in the organisation.
 //!
-//! A key stands for a destination, and its value for the sensor that saw it last. The server decides who is first: it takes a
-//! value under a condition, the same for all. It also removes what nobody saw again within the window, by its own clock.
+//! A key stands for a destination, and its value for the sensor that saw it last. The server decides which sensor is first: it
+//! takes a value under a condition that is the same for all. It also removes destinations that no sensor saw again within the
+//! window, by its own clock.
 
 use std::{
     net::IpAddr,

@@ -1,4 +1,4 @@
-//! Webhooks: one request for each document, with a body of the user's form and a signature.
+//! Webhooks: one request for each document, with a body that the user may define and a signature.
 
 mod template;
 

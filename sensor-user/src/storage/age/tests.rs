@@ -1,4 +1,4 @@
-//! Steps of the wall clock in both directions, restarts, and what is too old all the same.
+//! Steps of the wall clock in both directions, restarts, and documents that are too old in spite of them.
 
 use sensor_core::time::Timestamp;
 

@@ -1,4 +1,4 @@
-//! The log that was written ahead of the old journal: records with a checksum, of which a crash may have torn the last.
+//! The write-ahead log of the old journal: records with a checksum. A crash may have torn the last record.
 
 use std::{fs, path::Path};
 

@@ -1,4 +1,5 @@
-//! A state directory as an agent left it that was killed: three documents of seven delivered, two of them in the log ahead.
+//! The state directory of a killed agent: three of seven documents are delivered, and two of the seven are in the write-ahead
+//! log.
 
 use sensor_core::terms::{KnownTerms, TermClock};
 

@@ -1,4 +1,4 @@
-//! A database without an agent, where nothing can be written, of another program, and in a directory with a strange name.
+//! Databases without an agent, in a directory that cannot be written, of another program, and in a directory with a strange name.
 
 use std::fs;
 

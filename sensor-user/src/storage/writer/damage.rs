@@ -1,4 +1,4 @@
-//! Replaces a damaged database by a new one with all that can be read of it, while the agent runs.
+//! Replaces a damaged database by a new one with the rows that can be read, while the agent runs.
 
 use std::path::Path;
 

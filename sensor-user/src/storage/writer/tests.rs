@@ -1,4 +1,4 @@
-//! Writing, reading beside it, failing, and what a killed process leaves.
+//! Writes, reads at the same time, failures, and the state that a killed process leaves.
 
 mod bounds;
 mod briefs;

@@ -1,5 +1,5 @@
-//! Upkeep of the database: checkpoints and retention, in slices while no batch waits. Only the bound on size and a long write-ahead
-//! log do not wait for that.
+//! Upkeep of the database: checkpoints and retention, in slices while no batch waits. Only the bound on size and the checkpoint
+//! of a long write-ahead log do not wait for that.
 
 use std::time::{Duration, Instant};
 

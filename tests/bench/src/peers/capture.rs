@@ -1,4 +1,4 @@
-//! tcpdump and tshark, capturing what crosses.
+//! tcpdump and tshark, capturing on the receiver.
 
 use std::{fs, time::Duration};
 

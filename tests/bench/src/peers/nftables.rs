@@ -1,4 +1,4 @@
-//! An nftables rule at the netdev ingress hook that matches what the sensor keeps.
+//! An nftables rule at the netdev ingress hook that matches the packets that the sensor keeps.
 
 use anyhow::Result;
 use ipnet::IpNet;

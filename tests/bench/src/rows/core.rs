@@ -1,4 +1,5 @@
-//! The agent's core: how many records it takes, from their bytes to its decisions, and the memory of the connections that it follows.
+//! The agent's core: how many records it takes, from their bytes to its decisions, and the memory of the connections that it
+//! follows.
 
 use std::{fs, net::Ipv4Addr, time::Instant};
 

@@ -1,4 +1,4 @@
-//! The groups of rows, one file each. Each takes the effort, sets up what it needs and gives its rows.
+//! The groups of rows, one file each. Each takes the effort, sets up its environment and gives its rows.
 
 pub(crate) mod commit;
 pub(crate) mod core;

@@ -1,4 +1,4 @@
-//! Outputs at work: how many documents a second they deliver, and what they cost the reader that hands documents over.
+//! Outputs at work: how many documents a second they deliver, and their cost for the reader that hands documents over.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},

@@ -1,4 +1,4 @@
-//! The status page: time until Chromium shows something of the list, with many incidents.
+//! The status page: time until the first paint of the list in Chromium, with many incidents.
 
 use anyhow::{Context as _, Result, ensure};
 use sensor_lab::{Namespace, Need, missing_for};

@@ -1,4 +1,4 @@
-//! What QUIC costs: a packet to UDP 443 in the XDP program, and a ClientHello in the agent.
+//! The cost of QUIC: a packet to UDP 443 in the XDP program, and a ClientHello in the agent.
 
 use std::{net::Ipv4Addr, time::Instant};
 

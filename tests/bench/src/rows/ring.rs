@@ -1,6 +1,7 @@
 //! How fast the agent can read records from the ring.
 //!
-//! One processor makes records of IPv4 flows without waking anybody; the other reads and decodes them, pausing when there are none.
+//! One processor makes records of IPv4 flows without waking anybody; the other reads and decodes them, pausing when there are
+//! none.
 
 use std::{
     hint::black_box,

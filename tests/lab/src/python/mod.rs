@@ -1,7 +1,7 @@
 //! The second and third implementation of SMB: impacket and smbprotocol, in a virtual environment of the workspace's own.
 //!
-//! `cargo xtask setup` makes the environment. It is complete if it was made from the list of versions with which this
-//! was compiled.
+//! `cargo xtask setup` makes the environment. It is complete if it was made from the list of versions with which this crate was
+//! compiled.
 
 mod client;
 mod guesser;

@@ -1,4 +1,4 @@
-//! The evasions, with what the sensor makes of each.
+//! The evasions, each with its expected outcome.
 
 use sensor_common::slot::tcp;
 

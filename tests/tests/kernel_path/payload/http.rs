@@ -1,4 +1,4 @@
-//! Heads of HTTP messages: reported up to their end once a WebDAV client sent a request, and never what is behind it.
+//! Heads of HTTP messages: reported up to their end once a WebDAV client sent a request, and never the bytes behind it.
 
 use sensor_common::{
     payload::PieceKind::{Continued, HttpHead},

@@ -1,6 +1,6 @@
-//! Messages wherever in a segment they begin: all of each wanted one is reported, and nothing of any other.
+//! Messages that begin anywhere in a segment: each wanted one is reported whole, and nothing of any other.
 //!
-//! What is to be reported is said of the stream, so that this knows nothing of how the kernel program finds it.
+//! The expectations describe the stream, so they do not depend on how the kernel program finds messages.
 
 mod andx;
 mod compound;

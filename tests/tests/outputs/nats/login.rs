@@ -1,4 +1,4 @@
-//! Who may publish.
+//! Authentication and permissions of a sensor that publishes.
 
 use std::{fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! What is left attached, who may use it, and how it is removed.
+//! Programs and pins that an agent leaves: which agent may use them, and how they are removed.
 
 use std::process::Output;
 

@@ -1,4 +1,4 @@
-//! Another version of the agent takes the place of the last one.
+//! Another version of the agent replaces the last one.
 
 use std::fs;
 

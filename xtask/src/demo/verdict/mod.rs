@@ -1,4 +1,4 @@
-//! Whether the sensor reported what the story must cause, and nothing else.
+//! Whether the sensor reported the incidents that the story must cause, and nothing else.
 
 mod incidents;
 

@@ -1,7 +1,7 @@
 //! Which connection is evicted for a new one when the table is full.
 //!
-//! First the oldest that got no further than an attempt or a refusal: a flood of spoofed SYNs evicts itself. Then the oldest
-//! that connected and never spoke SMB, and closed ones. A connection that speaks SMB stays until it is closed.
+//! First the oldest connection that got no further than an attempt or a refusal: a flood of spoofed SYNs evicts itself. Then the
+//! oldest connection that never spoke SMB, and closed ones. A connection that speaks SMB stays until it is closed.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -1,4 +1,4 @@
-//! Connections that changed since they were last stored, where each change is to be stored by itself.
+//! Connections that changed since they were last stored, for a caller that stores each change separately.
 
 use std::collections::HashSet;
 

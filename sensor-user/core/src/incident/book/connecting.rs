@@ -1,4 +1,4 @@
-//! Connecting incidents with others, and what is said of campaigns.
+//! Connects related incidents, and writes their campaigns.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -1,4 +1,4 @@
-//! Where a connection belongs: the incident of its pair of hosts, of its client, or of the port that answered it.
+//! Finds the incident of a connection: that of its pair of hosts, of its client, or of the port that answered it.
 
 use super::{Book, Context, MAX_INCIDENTS, REMEMBERED};
 use crate::{

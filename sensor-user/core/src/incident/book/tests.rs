@@ -1,4 +1,4 @@
-//! When something of an incident is written, and what continues it.
+//! When a document about an incident is written, and which connections continue the incident.
 
 use sensor_dissect::smb2::ShareKind;
 

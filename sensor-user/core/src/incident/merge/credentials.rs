@@ -1,4 +1,4 @@
-//! Users and what came of their log-ons.
+//! Users and the outcomes of their log-ons.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 

@@ -1,4 +1,4 @@
-//! What connections add to an incident: processes, and ports that answered.
+//! Processes, and ports that answered, as connections add them to an incident.
 
 use std::time::Duration;
 

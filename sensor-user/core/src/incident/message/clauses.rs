@@ -1,4 +1,4 @@
-//! What else is known of an incident, behind its headline.
+//! The clauses behind the headline of an incident: the further facts.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Headlines of what came to no session: sweeps, exposed ports, and connections that nobody answered or that spoke no SMB.
+//! Headlines of incidents without a session: sweeps, exposed ports, and connections that nobody answered or that spoke no SMB.
 
 use super::{Headline, interval};
 use crate::{

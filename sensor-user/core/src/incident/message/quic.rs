@@ -1,4 +1,4 @@
-//! What is said of SMB over QUIC: what the client offered, and how much moved. What was spoken then is encrypted.
+//! Sentences about SMB over QUIC: the client's offer, and the amount of data. The messages that follow are encrypted.
 
 use super::Headline;
 use crate::{

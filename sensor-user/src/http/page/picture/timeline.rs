@@ -1,4 +1,4 @@
-//! What happened when, from top to bottom. Steps have equal distances; long pauses are written between them.
+//! The steps of an incident in time, from top to bottom. Steps have equal distances; long pauses are written between them.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Bounds on size and age: during a flood, by the clock and against it, and for readers that take their time.
+//! Bounds on size and age: during a flood, with a wall clock that is wrong, and for slow readers.
 
 use sensor_core::{terms::Clocks, time::Timestamp};
 

@@ -1,4 +1,4 @@
-//! What outputs with a format of their own say of a document is kept beside it.
+//! The brief of a document is stored with it.
 
 use super::*;
 

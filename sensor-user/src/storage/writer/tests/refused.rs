@@ -1,4 +1,4 @@
-//! What the database never takes, what it does not take for a while, and disks that fail for good.
+//! Documents that the database refuses for good or for a while, and disks that fail for good.
 
 use rusqlite::ffi;
 

@@ -1,4 +1,4 @@
-//! Connections that end, and those that only seem to.
+//! Connections that end, and connections that only seem to end.
 
 use sensor_common::{
     payload::PieceKind,
