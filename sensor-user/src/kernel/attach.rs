@@ -62,7 +62,7 @@ pub enum AttachError {
     },
     /// No way worked.
     #[error(
-        "cannot attach to {direction} frames of {interface}: {reasons}. `smb-sensor check --iface {interface}` shows what it allows"
+        "cannot attach to {direction} frames of {interface}: {reasons}. `smb-sensor check --iface {interface}` shows which ways the interface allows"
     )]
     Refused {
         /// Interface.

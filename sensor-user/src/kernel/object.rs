@@ -9,7 +9,7 @@ pub use self::pinned::{Origin, Replaced};
 use std::path::PathBuf;
 
 use aya::{
-    Btf, Ebpf, EbpfLoader,
+    Ebpf, EbpfLoader,
     programs::{ProgramError, SchedClassifier, TestRun as _, TestRunOptions, Xdp},
     util::KernelVersion,
 };
@@ -220,14 +220,12 @@ impl KernelProgram {
     ) -> Result<Ebpf, LoadError> {
         let cpus = cpus()?;
         let log_level: u8 = if plan.debug { aya_log::Level::Debug as u8 } else { 0 };
-        // BTF is only for names in diagnostics: everything works without it.
-        let btf = Btf::from_sys_fs().ok();
+        // The loader reads the kernel's BTF by itself, if there is any.
         let mut loader = EbpfLoader::new();
         for (name, path) in pinned {
             loader.map_pin_path(name, path);
         }
         loader
-            .btf(btf.as_ref())
             .override_global("SETTINGS", settings.as_bytes(), true)
             .override_global(aya_log::LEVEL, &log_level, true)
             .map_max_entries("SLOTS", plan.settings.slots_per_cpu * cpus)

@@ -9,7 +9,7 @@ use std::{
 };
 
 use aya::{
-    Btf, Ebpf, EbpfLoader,
+    Ebpf, EbpfLoader,
     maps::{HashMap, MapData},
     programs::{CgroupAttachMode, CgroupSockAddr, ProgramError, SockOps},
 };
@@ -89,8 +89,7 @@ impl OwnerPrograms {
     /// # Errors
     /// [`OwnerError`]; nothing stays behind in the kernel.
     pub fn load() -> Result<Self, OwnerError> {
-        let btf = Btf::from_sys_fs().ok();
-        let mut ebpf = EbpfLoader::new().btf(btf.as_ref()).load(OBJECT).map_err(OwnerError::Maps)?;
+        let mut ebpf = EbpfLoader::new().load(OBJECT).map_err(OwnerError::Maps)?;
         for name in AT_CONNECT {
             let program = find::<CgroupSockAddr>(&mut ebpf, name)?;
             program.load().map_err(|source| OwnerError::Refused { name, source })?;

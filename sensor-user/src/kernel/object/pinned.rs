@@ -220,8 +220,8 @@ impl Replaced {
         let place = folder.path().display();
         if !found.has_abi_of(wanted) {
             warn!(
-                "the kernel program pinned in {place} belongs to another version, whose records this one cannot read: what it \
-                 counted and the earlier agent did not read is lost"
+                "the kernel program pinned in {place} belongs to another version, whose records this one cannot read: \
+                 counts that the earlier agent did not read are lost"
             );
             return Ok(None);
         }
