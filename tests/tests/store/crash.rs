@@ -23,6 +23,12 @@ const CHILD: &str = "SMB_SENSOR_TEST_STORE";
 /// Most batches of the child, so that it ends in any case.
 const MAX_BATCHES: u64 = 200_000;
 
+/// Names the number of times that the whole agent is killed, where the default of a test run is not enough.
+const KILLS: &str = "SMB_SENSOR_KILLS";
+
+/// Times that the whole agent is killed by default.
+const DEFAULT_KILLS: u64 = 4;
+
 /// Documents of one batch: all of them are kept, or none.
 const TOGETHER: u64 = 2;
 
@@ -115,9 +121,17 @@ fn repeatedly_killed_agent_keeps_every_document_in_store_and_file() {
     let border = Topology::border().unwrap();
     let scratch = scratch_dir().unwrap();
     let (state, file) = (scratch.path().join("state"), scratch.path().join("alerts.json"));
+    let kills = env::var(KILLS).map_or(DEFAULT_KILLS, |number| number.parse().unwrap());
+    // The quota must not hold back the last of many attempts.
+    let config = format!("{SOON}incidents_per_window = {}\n", 4 * kills.max(100));
     let agent = || {
         let output = ["--output", file.to_str().unwrap()];
-        Agent::on(border.gateway(), "lan0").config(SOON).state_dir(&state).arguments(&output).start().unwrap()
+        Agent::on(border.gateway(), "lan0")
+            .config(&config)
+            .state_dir(&state)
+            .arguments(&output)
+            .start()
+            .unwrap()
     };
     // Whole lines: the last may be torn, and is then written again.
     let lines = || -> Vec<Value> {
@@ -135,9 +149,9 @@ fn repeatedly_killed_agent_keeps_every_document_in_store_and_file() {
         let incidents = documents.iter().filter(|one| one.pointer("/smb_sensor/incident").is_some());
         incidents.map(|document| text(document, "/source/ip").to_owned()).collect()
     };
-    for round in 0..4 {
+    for round in 0..kills {
         let agent = agent();
-        for _ in 0..=round {
+        for _ in 0..=round % 4 {
             sent.insert(strangers.send().to_string());
         }
         poll(PATIENCE, || (of(&lines()) == sent).then_some(()))
