@@ -223,7 +223,7 @@ impl Pipeline {
         if lost > self.lost_records {
             self.last_lost_record = Some(now.at);
             warn!(
-                "the ring to the agent was full: {} records lost. The sweep finds what is still in the flow slots; raise \
+                "the ring to the agent was full: {} records lost. The sweep finds the changes that are still in the flow slots; raise \
                  kernel.ring_bytes and kernel.flow_slots",
                 lost - self.lost_records
             );

@@ -45,7 +45,7 @@ impl Sensor {
     /// Ends a block; returns a line about it, or why not.
     pub(super) fn unblock(&mut self, target: Target, by: Peer, now: Now) -> Result<String, String> {
         self.end_block(target, EntryAction::Unblocked, by, now).unwrap_or_else(|| {
-            Err(format!("{target} is not blocked; `smb-sensor block --list` shows what is"))
+            Err(format!("{target} is not blocked; `smb-sensor block --list` lists the blocks"))
         })
     }
 

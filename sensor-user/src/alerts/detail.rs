@@ -185,7 +185,8 @@ fn findings(incident: &Incident, lines: &mut Lines) {
             if one.techniques.is_empty() { String::new() } else { format!(", {}", one.techniques.join(" ")) };
         let before = one.risen_from.map(|(severity, score)| format!("{severity} {score} → "));
         let worth = format!("{}{} {}", before.unwrap_or_default(), one.severity, one.risk_score);
-        lines.put("findings", &format!("{} ({worth}{techniques}): {}", one.rule, one.fact));
+        let found = clock(one.first, incident.first);
+        lines.put("findings", &format!("{} ({worth}{techniques}), found at {found}: {}", one.rule, one.fact));
     }
 }
 

@@ -168,3 +168,42 @@ fn moment(at: Timestamp, known: Timestamp, now: Timestamp) -> String {
 fn date(at: Timestamp) -> String {
     rfc3339(at).get(..16).unwrap_or_default().replace('T', " ")
 }
+
+#[cfg(test)]
+mod tests {
+    use sensor_core::{
+        asset::Asset,
+        enrichment::{ConfiguredName, Enrichment},
+        incident::fixtures::host,
+    };
+
+    use super::*;
+
+    /// A host with a name from every source.
+    fn named_by_all() -> Party {
+        let configured = ConfiguredName { name: "list.example".into(), origin: "list provider".into() };
+        let enrichment = Enrichment {
+            lease_name: Some("leased".into()),
+            dns_name: Some("ptr.example".into()),
+            configured_names: vec![configured],
+            ..Enrichment::default()
+        };
+        let asset = Some(Asset { name: "inventoried".into(), owner: None, role: None });
+        Party { asset, enrichment, name: Some("SELF".into()), ..host("10.0.0.2") }
+    }
+
+    #[test]
+    fn the_most_trusted_name_is_shown_first_and_the_others_with_their_source() {
+        let mut host = named_by_all();
+        let all = "10.0.0.2 inventoried (leased as leased, ptr.example in DNS, calls itself SELF)";
+        assert_eq!(party(&host), all);
+        host.asset = None;
+        assert_eq!(party(&host), "10.0.0.2 leased (ptr.example in DNS, calls itself SELF)");
+        host.enrichment.lease_name = None;
+        assert_eq!(party(&host), "10.0.0.2 list.example (ptr.example in DNS, calls itself SELF)");
+        host.enrichment.configured_names.clear();
+        assert_eq!(party(&host), "10.0.0.2 ptr.example (calls itself SELF)");
+        host.enrichment.dns_name = None;
+        assert_eq!(party(&host), "10.0.0.2 SELF");
+    }
+}

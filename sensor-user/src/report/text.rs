@@ -42,7 +42,7 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
     match &report.kept_since {
         None => notes.push("The database has no documents.".to_owned()),
         Some(kept) if report.begins_late => notes.push(format!(
-            "The oldest document in the database is of {kept}: what was before has been removed, or there was nothing."
+            "The oldest document in the database is of {kept}: older ones have been removed, or there were none."
         )),
         Some(_) => {}
     }

@@ -39,9 +39,9 @@ enum OldFileError {
     Io(#[from] io::Error),
     #[error("{0}")]
     Damaged(String),
-    #[error("its layout is {0}, and this version knows none but {1}")]
+    #[error("its layout is {0}, and this version reads only {1}")]
     Layout(u64, u64),
-    #[error("cannot write what it holds: {0}")]
+    #[error("cannot write its content: {0}")]
     Database(#[from] rusqlite::Error),
 }
 

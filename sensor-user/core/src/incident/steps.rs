@@ -186,9 +186,9 @@ fn execution(incident: &Incident, steps: &mut Steps) {
     }
     if incident.shows("T1053.005") {
         steps.check.push(format!("Look for the scheduled task that was registered or run on {server} from {around} UTC on (event 4698)."));
-        steps
-            .contain
-            .push(format!("Isolate {server}; delete that task after keeping a copy of what it runs."));
+        steps.contain.push(format!(
+            "Isolate {server}; delete that task after keeping a copy of the program that it runs."
+        ));
     }
     if incident.shows("T1112") {
         steps.check.push(format!(
@@ -242,8 +242,10 @@ fn outbound(incident: &Incident, steps: &mut Steps) {
         ));
     }
     if incident.shows("T1048") {
-        steps.check.push(format!("Find out what {client} holds and what of it was written to {server}."));
-        steps.contain.push(format!("Isolate {client} and keep its disk: it shows what left."));
+        steps
+            .check
+            .push(format!("Find out which files {client} holds and which of them were written to {server}."));
+        steps.contain.push(format!("Isolate {client} and keep its disk: it shows which files left."));
     }
     if incident.shows("T1105") {
         steps.check.push(format!("Find the files that {client} fetched, and whether one of them was run."));

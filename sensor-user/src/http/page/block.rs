@@ -90,10 +90,10 @@ impl BlockForm {
 fn targets(incident: &Incident) -> Vec<(String, &'static str)> {
     let Some(external) = incident.external.only_address() else { return vec![] };
     let pair = incident.internal.only_address().map(|internal| {
-        (Target::between(internal, external).to_string(), "what these two hosts have to do with each other")
+        (Target::between(internal, external).to_string(), "the traffic between these two hosts")
     });
     pair.into_iter()
-        .chain([(Target::Network(external.into()).to_string(), "the external host, for everybody")])
+        .chain([(Target::Network(external.into()).to_string(), "all traffic of the external host")])
         .collect()
 }
 

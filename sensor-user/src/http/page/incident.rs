@@ -81,6 +81,7 @@ struct Finding {
     severity: &'static str,
     risk_score: u8,
     techniques: String,
+    found: String,
     fact: String,
 }
 
@@ -191,6 +192,7 @@ fn findings(incident: &Incident) -> Vec<Finding> {
             severity: one.severity.name(),
             risk_score: one.risk_score,
             techniques: one.techniques.join(" "),
+            found: second(one.first),
             fact: shown(one.fact.as_bytes()),
         })
         .collect()

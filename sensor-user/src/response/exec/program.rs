@@ -30,7 +30,9 @@ pub fn problem(program: &Path) -> Option<String> {
         return Some(format!("{shown} is not executable: chmod +x {shown}"));
     }
     if about.permissions().mode() & OTHERS_WRITE != 0 {
-        return Some(format!("everybody may write {shown}, and so change what is run: chmod o-w {shown}"));
+        return Some(format!(
+            "everybody may write {shown} and so change the program that runs: chmod o-w {shown}"
+        ));
     }
     let folders = [file.parent(), program.parent()].into_iter().flatten().flat_map(Path::ancestors);
     folders

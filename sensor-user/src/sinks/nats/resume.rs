@@ -109,10 +109,10 @@ impl Resume {
                 let said = link.take_said();
                 self.is_forbidden = said.as_ref().is_some_and(|said| said.contains("Permissions Violation"));
                 if !self.is_forbidden && self.failed < ATTEMPTS {
-                    return Err(format!("the stream cannot be asked what it has: {reason}"));
+                    return Err(format!("the stream does not say which documents it has: {reason}"));
                 }
                 warn!(
-                    "the stream cannot be asked what it has ({}): documents that were under way when the connection was lost may be \
+                    "the stream does not say which documents it has ({}): documents that were under way when the connection was lost may be \
                      there twice, under the same identifier",
                     said.unwrap_or(reason)
                 );
