@@ -11,8 +11,9 @@ use std::{
 };
 
 use flate2::read::MultiGzDecoder;
+use nix::sched::CpuSet;
 
-use super::zstd::ZstdFrames;
+use super::{read_ahead::ReadAhead, zstd::ZstdFrames};
 
 /// Bytes for which the first read waits: more than a capture's header, so that a slow pipe does not look like a cut file.
 const HEAD: usize = 4_096;
@@ -104,6 +105,14 @@ impl Input {
             _ => (Box::new(whole), None),
         };
         Ok(Self { bytes, packing, shared, size, started: false, pending: None, failed: false })
+    }
+
+    /// The same, read and unpacked in a thread of its own on any of these CPUs.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub fn read_ahead(self, cpus: CpuSet) -> io::Result<Self> {
+        Ok(Self { bytes: Box::new(ReadAhead::of(self.bytes, cpus)?), ..self })
     }
 
     /// Its packed length in bytes; `None` if unknown.

@@ -7,6 +7,7 @@ pub mod connections;
 pub mod datagrams;
 pub mod file;
 pub mod input;
+mod read_ahead;
 pub mod segment;
 mod zstd;
 

@@ -22,6 +22,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use nix::{
+    sched::{CpuSet, sched_getaffinity},
+    unistd::Pid,
+};
 use tracing::{error, info, warn};
 
 use self::{
@@ -105,6 +109,8 @@ pub struct Options {
 /// # Errors
 /// A failure of the replay itself. A damaged capture is reported, and makes the exit code 1.
 pub fn run(options: &Options, config: &Config) -> Result<ExitCode> {
+    // The kernel engine binds this thread to a CPU; the thread that reads the files stays free.
+    let cpus = sched_getaffinity(Pid::from_raw(0)).context("cannot find the CPUs of this process")?;
     let engine = options.engine.start(config)?;
     let interrupt = Interrupt::listen().context("cannot listen for SIGINT")?;
     let Kept { terms, key, store } = kept(options.state_dir.as_deref(), config)?;
@@ -141,7 +147,7 @@ pub fn run(options: &Options, config: &Config) -> Result<ExitCode> {
     let monitor = Monitor { progress, failure, interrupt };
     let mut whole = true;
     for path in &options.files {
-        match play(path, &mut player, &monitor)? {
+        match play(path, cpus, &mut player, &monitor)? {
             Ended::Whole => {
                 if let Some(reason) = player.of_file().nothing_read() {
                     whole = false;
@@ -223,9 +229,9 @@ enum Stop {
     Failed(anyhow::Error),
 }
 
-fn play(path: &Path, player: &mut Player, monitor: &Monitor) -> Result<Ended> {
+fn play(path: &Path, cpus: CpuSet, player: &mut Player, monitor: &Monitor) -> Result<Ended> {
     let Monitor { progress, failure, interrupt } = monitor;
-    let input = match Input::open(path) {
+    let input = match Input::open(path).and_then(|input| input.read_ahead(cpus)) {
         Ok(input) => input,
         Err(error) => return Ok(Ended::Broken(error.into())),
     };

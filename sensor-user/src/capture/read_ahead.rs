@@ -1,0 +1,171 @@
+//! Reads and unpacks the next bytes of a capture in a thread of its own, while the earlier ones are processed.
+
+use std::{
+    io::{self, Read},
+    sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
+    thread,
+};
+
+use nix::{
+    sched::{CpuSet, sched_setaffinity},
+    unistd::Pid,
+};
+
+/// Bytes of one chunk.
+const CHUNK: usize = 256 << 10;
+
+/// Most chunks that wait for the reader.
+const MAX_AHEAD: usize = 4;
+
+/// A buffer and the number of bytes in it.
+struct Chunk {
+    buffer: Box<[u8]>,
+    length: usize,
+}
+
+/// Bytes of a source in the order of the source. It ends after the first error.
+pub(super) struct ReadAhead {
+    chunks: Receiver<io::Result<Chunk>>,
+    /// Buffers to use again.
+    empty: Sender<Box<[u8]>>,
+    chunk: Option<Chunk>,
+    /// Bytes of the chunk that were passed on.
+    taken: usize,
+}
+
+impl ReadAhead {
+    /// Starts to read `source` on any of these CPUs: the calling thread may be bound to one.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub(super) fn of(source: impl Read + Send + 'static, cpus: CpuSet) -> io::Result<Self> {
+        let (filled, chunks) = sync_channel(MAX_AHEAD);
+        let (empty, buffers) = channel();
+        thread::Builder::new().name("read-ahead".to_owned()).spawn(move || {
+            // On the CPU of the calling thread it would read as well, only slower.
+            let _ = sched_setaffinity(Pid::from_raw(0), &cpus);
+            read_all(source, &filled, &buffers);
+        })?;
+        Ok(Self { chunks, empty, chunk: None, taken: 0 })
+    }
+}
+
+/// Sends the chunks of `source` until it ends or fails, or nobody wants more.
+fn read_all(mut source: impl Read, filled: &SyncSender<io::Result<Chunk>>, buffers: &Receiver<Box<[u8]>>) {
+    loop {
+        let mut buffer = buffers.try_recv().unwrap_or_else(|_| vec![0; CHUNK].into());
+        let chunk = match source.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(length) => Ok(Chunk { buffer, length }),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => Err(error),
+        };
+        let failed = chunk.is_err();
+        if filled.send(chunk).is_err() || failed {
+            return;
+        }
+    }
+}
+
+impl Read for ReadAhead {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let chunk = match &self.chunk {
+            Some(chunk) => chunk,
+            None => match self.chunks.recv() {
+                Ok(next) => self.chunk.insert(next?),
+                // The source has ended.
+                Err(_) => return Ok(0),
+            },
+        };
+        let count = buffer.len().min(chunk.length - self.taken);
+        buffer[..count].copy_from_slice(&chunk.buffer[self.taken..][..count]);
+        self.taken += count;
+        if self.taken == chunk.length {
+            self.taken = 0;
+            if let Some(chunk) = self.chunk.take() {
+                // After the end of the source nobody needs it.
+                let _ = self.empty.send(chunk.buffer);
+            }
+        }
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use nix::sched::sched_getaffinity;
+
+    use super::*;
+
+    fn ahead(source: impl Read + Send + 'static) -> ReadAhead {
+        ReadAhead::of(source, sched_getaffinity(Pid::from_raw(0)).unwrap()).unwrap()
+    }
+
+    /// Gives this many bytes in pieces of all lengths, and then fails.
+    struct Failing {
+        left: usize,
+        next: usize,
+    }
+
+    impl Read for Failing {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.left == 0 {
+                return Err(io::Error::other("the disk is gone"));
+            }
+            let count = (self.next % 70_000 + 1).min(self.left).min(buffer.len());
+            for (at, byte) in buffer[..count].iter_mut().enumerate() {
+                *byte = ((self.left - at) % 251) as u8;
+            }
+            self.left -= count;
+            self.next = self.next * 7 + 13;
+            Ok(count)
+        }
+    }
+
+    #[test]
+    fn bytes_arrive_in_order_and_unchanged() {
+        let bytes: Vec<u8> = (0..3_000_001_u32).map(|number| (number % 253) as u8).collect();
+        let mut read = Vec::new();
+        ahead(io::Cursor::new(bytes.clone())).read_to_end(&mut read).unwrap();
+        assert!(read == bytes, "{} of {} bytes", read.len(), bytes.len());
+    }
+
+    #[test]
+    fn failure_comes_after_the_bytes_before_it() {
+        let left = 1_000_003;
+        let (mut read, mut source) = (Vec::new(), ahead(Failing { left, next: 0 }));
+        let error = source.read_to_end(&mut read).unwrap_err();
+        assert_eq!((error.to_string().as_str(), read.len()), ("the disk is gone", left));
+        let expected = (0..left).map(|at| ((left - at) % 251) as u8);
+        assert!(read.iter().copied().eq(expected));
+        assert_eq!(source.read(&mut [0; 8]).unwrap(), 0, "it ends there");
+    }
+
+    #[test]
+    fn source_is_not_read_further_than_the_chunks_that_may_wait() {
+        /// Counts how often it is read.
+        struct Endless(Arc<AtomicUsize>);
+        impl Read for Endless {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.0.fetch_add(1, Ordering::SeqCst);
+                Ok(buffer.len())
+            }
+        }
+        let reads = Arc::new(AtomicUsize::new(0));
+        let mut source = ahead(Endless(Arc::clone(&reads)));
+        let mut byte = [0];
+        for _ in 0..3 * CHUNK {
+            source.read_exact(&mut byte).unwrap();
+        }
+        // Three are read, the last of them is still held, and one more is in the hands of the thread.
+        assert!(reads.load(Ordering::SeqCst) <= 3 + MAX_AHEAD + 1);
+    }
+}
