@@ -58,7 +58,7 @@ impl SecretSource {
     /// # Errors
     /// [`SecretError`]
     pub fn read(&self) -> Result<Secret, SecretError> {
-        nix::sys::prctl::set_dumpable(false).map_err(SecretError::Dumpable)?;
+        turn_off_core_dumps()?;
         let secret = match self {
             Self::File(path) => from_file(path)?,
             Self::Environment(name) => std::env::var(name)
@@ -69,6 +69,14 @@ impl SecretSource {
         };
         Ok(Secret(secret))
     }
+}
+
+/// Makes the kernel leave no core dump of this process. Called before a secret is in its memory.
+///
+/// # Errors
+/// [`SecretError::Dumpable`]
+pub(super) fn turn_off_core_dumps() -> Result<(), SecretError> {
+    nix::sys::prctl::set_dumpable(false).map_err(SecretError::Dumpable)
 }
 
 fn from_file(path: &Path) -> Result<Zeroizing<String>, SecretError> {
@@ -102,6 +110,7 @@ impl fmt::Debug for Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sinks::private_key;
 
     #[test]
     fn secret_of_a_file_has_no_line_break_and_is_never_shown() {
@@ -111,11 +120,27 @@ mod tests {
         let secret = SecretSource::File(path.clone()).read().unwrap();
         assert_eq!(secret.expose(), "s3cret");
         assert!(!format!("{secret:?}").contains("s3cret"));
-        assert!(!nix::sys::prctl::get_dumpable().unwrap(), "no core dump has it");
         fs::write(&path, "\n").unwrap();
         let error = SecretSource::File(path).read().unwrap_err().to_string();
         assert!(error.contains("token is empty"), "{error}");
         let error = SecretSource::Environment("SMB_SENSOR_NO_SUCH".to_owned()).read().unwrap_err();
         assert!(error.to_string().contains("SMB_SENSOR_NO_SUCH"));
+    }
+
+    #[test]
+    fn process_that_read_a_secret_or_a_private_key_leaves_no_core_dump() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.pem");
+        fs::write(&path, rcgen::KeyPair::generate().unwrap().serialize_pem()).unwrap();
+        let reads: [fn(&Path); 2] = [
+            |path| drop(SecretSource::File(path.to_owned()).read().unwrap()),
+            |path| drop(private_key(path).unwrap()),
+        ];
+        // One test for both: it alone makes the process dumpable, while those beside it run.
+        for (number, read) in reads.iter().enumerate() {
+            nix::sys::prctl::set_dumpable(true).unwrap();
+            read(&path);
+            assert!(!nix::sys::prctl::get_dumpable().unwrap(), "read {number}");
+        }
     }
 }

@@ -60,13 +60,13 @@ impl Sink for Scripted {
 }
 
 /// A store with one output.
-struct Stage {
-    folder: TempDir,
+pub(super) struct Stage {
+    pub(super) folder: TempDir,
     sink: Scripted,
 }
 
 /// A run of the agent, as far as outputs are concerned.
-struct Run {
+pub(super) struct Run {
     handle: Handle,
     writer: JoinHandle<Result<(), StorageError>>,
     sinks: Sinks,
@@ -88,17 +88,22 @@ fn none(state_dir: &Path, store: &Handle, supervisor: &Supervisor) -> Sinks {
 }
 
 impl Stage {
-    fn new(script: impl IntoIterator<Item = Delivery>) -> Self {
+    pub(super) fn new(script: impl IntoIterator<Item = Delivery>) -> Self {
         let sink =
             Scripted { script: Arc::new(Mutex::new(script.into_iter().collect())), ..Scripted::default() };
         Self { folder: tempfile::tempdir().unwrap(), sink }
     }
 
     fn run(&self, output: &OutputOptions) -> Run {
+        self.run_into(output, Box::new(self.sink.clone()))
+    }
+
+    /// Runs with another sink.
+    pub(super) fn run_into(&self, output: &OutputOptions, sink: Box<dyn Sink>) -> Run {
         let Opened { writer, handle, .. } = Writer::open(self.folder.path(), Bounds::default(), 0).unwrap();
         let supervisor = Supervisor::default();
         let mut sinks = none(self.folder.path(), &handle, &supervisor);
-        sinks.start(output, Box::new(self.sink.clone())).unwrap();
+        sinks.start(output, sink).unwrap();
         Run { handle, writer: thread::spawn(move || writer.run()), sinks, _supervisor: supervisor }
     }
 
@@ -108,7 +113,7 @@ impl Stage {
 }
 
 impl Run {
-    fn submit(&self, documents: impl IntoIterator<Item = (u64, DocumentKind, u8)>) {
+    pub(super) fn submit(&self, documents: impl IntoIterator<Item = (u64, DocumentKind, u8)>) {
         let document = |(number, kind, severity): (u64, _, _)| NewDocument {
             id: number.to_string(),
             kind,
@@ -123,13 +128,13 @@ impl Run {
         assert!(self.handle.flush(PATIENCE));
     }
 
-    fn settle(&self) -> OutputStatus {
+    pub(super) fn settle(&self) -> OutputStatus {
         let place = self.handle.committed().sequence();
         self.sinks.settle(place, PATIENCE);
         self.sinks.status(place).remove(0)
     }
 
-    fn end(self) {
+    pub(super) fn end(self) {
         let Self { handle, writer, sinks, .. } = self;
         drop(sinks);
         drop(handle);
@@ -137,11 +142,13 @@ impl Run {
     }
 }
 
-fn output(name: &str) -> OutputOptions {
+pub(super) fn output(name: &str) -> OutputOptions {
     OutputOptions { name: name.to_owned(), ..OutputOptions::single(None) }
 }
 
-fn incidents(numbers: std::ops::RangeInclusive<u64>) -> impl Iterator<Item = (u64, DocumentKind, u8)> {
+pub(super) fn incidents(
+    numbers: std::ops::RangeInclusive<u64>,
+) -> impl Iterator<Item = (u64, DocumentKind, u8)> {
     numbers.map(|number| (number, DocumentKind::Incident, 73))
 }
 
@@ -216,30 +223,29 @@ fn documents_wait_for_a_destination_over_a_restart() {
 }
 
 #[test]
-fn destination_that_was_dead_for_an_hour_gets_the_hour_afterwards() {
-    // The attempts of an hour.
-    let (mut backoff, mut dead, mut attempts) = (backoff::Backoff::up_to(LONGEST_PAUSE), Duration::ZERO, 0);
-    while dead < Duration::from_secs(3_600) {
-        dead += backoff.pause(None);
-        attempts += 1;
+fn destination_that_was_dead_for_an_hour_or_a_day_gets_everything_afterwards() {
+    for (seconds, least_attempts) in [(3_600, 100), (86_400, 2_000)] {
+        let (mut backoff, mut dead) = (backoff::Backoff::up_to(LONGEST_PAUSE), Duration::ZERO);
+        let mut attempts = 0;
+        while dead < Duration::from_secs(seconds) {
+            dead += backoff.pause(None);
+            attempts += 1;
+        }
+        assert!(attempts > least_attempts, "{seconds} s: {attempts}");
+        let failing = Delivery { failure: Some(Failure::of("gone")), ..Delivery::default() };
+        let stage = Stage::new(std::iter::repeat_n(failing, attempts));
+        let run = stage.run(&output("siem"));
+        // An incident a second.
+        for minute in 0..seconds / 60 {
+            run.submit(incidents(minute * 60 + 1..=minute * 60 + 60));
+        }
+        let status = run.settle();
+        assert_eq!((status.written, status.waiting, status.lost), (seconds, 0, 0));
+        assert_eq!(status.errors, attempts as u64, "{seconds} s");
+        let all: Vec<_> = (1..=seconds).map(|number| number.to_string()).collect();
+        assert!(stage.taken() == all, "{seconds} s: in order");
+        run.end();
     }
-    assert!(attempts > 100, "{attempts}");
-    let failing = Delivery { failure: Some(Failure::of("gone")), ..Delivery::default() };
-    let stage = Stage::new(std::iter::repeat_n(failing, attempts));
-    let run = stage.run(&output("siem"));
-    // An incident a second.
-    for minute in 0..60 {
-        run.submit(incidents(minute * 60 + 1..=minute * 60 + 60));
-    }
-    let status = run.settle();
-    assert_eq!((status.written, status.waiting, status.lost), (3_600, 0, 0));
-    assert_eq!(status.errors, attempts as u64);
-    assert_eq!(
-        stage.taken(),
-        (1..=3_600).map(|number: u64| number.to_string()).collect::<Vec<_>>(),
-        "in order"
-    );
-    run.end();
 }
 
 /// An output to a file of this folder.

@@ -9,6 +9,8 @@ use rustls::{
 };
 use thiserror::Error;
 
+use super::secret::{SecretError, turn_off_core_dumps};
+
 /// Options of TLS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsOptions {
@@ -34,6 +36,9 @@ pub enum TlsError {
         "this machine has no certificates of authorities; install them (ca-certificates), or name a file with `ca_file`"
     )]
     NoAuthorities,
+    /// A private key could be in a core dump.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// The settings do not fit together.
     #[error(transparent)]
     Tls(#[from] rustls::Error),
@@ -90,11 +95,12 @@ pub fn authorities_of(path: &Path) -> Result<RootCertStore, TlsError> {
     Ok(store)
 }
 
-/// The private key in a file.
+/// The private key in a file. From then on this process leaves no core dump.
 ///
 /// # Errors
-/// [`TlsError::File`]
+/// [`TlsError::File`], [`TlsError::Secret`]
 pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    turn_off_core_dumps()?;
     PrivateKeyDer::from_pem_file(path).map_err(|error| of(path, error))
 }
 

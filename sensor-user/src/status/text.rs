@@ -187,6 +187,8 @@ mod tests {
         let siem = Output {
             name: "siem".into(),
             waiting: 7,
+            errors: 3,
+            last_success: Some("S".into()),
             last_error: Some(Failure { at: "T".into(), reason: "\x1b[2Jno".into() }),
             ..Output::default()
         };
@@ -198,7 +200,8 @@ mod tests {
         };
         let text = of(&status);
         assert!(text.contains("incidents    3 open (2 critical, 1 low); since the start 0 opened"), "{text}");
-        assert!(text.contains("outputs      siem: 0 delivered, 7 waiting"), "{text}");
+        let line = "outputs      siem: 0 delivered, 7 waiting, 0 refused, 0 lost, 3 errors; last success S; last error T (";
+        assert!(text.contains(line), "{text}");
         assert!(!text.contains('\x1b') && text.contains("[2Jno"), "{text}");
         assert!(text.ends_with("problems     the output siem fails\n             second\n"), "{text}");
     }

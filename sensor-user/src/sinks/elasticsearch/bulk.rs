@@ -123,17 +123,63 @@ mod tests {
 
     #[test]
     fn each_document_has_its_own_result() {
-        let answer = json!({ "errors": true, "items": [
-            { "create": { "status": 201 } },
-            { "create": { "status": 409, "error": { "type": "version_conflict_engine_exception" } } },
-            { "create": { "status": 400, "error": { "type": "document_parsing_exception", "reason": "field" } } },
-            { "create": { "status": 429, "error": { "type": "es_rejected_execution_exception", "reason": "busy" } } },
-            { "create": { "status": 201 } },
+        for (status, kind) in [
+            (401, "security_exception"),
+            (403, "cluster_block_exception"),
+            (429, "es_rejected_execution_exception"),
+            (500, "exception"),
+            (503, "unavailable_shards_exception"),
+        ] {
+            let answer = json!({ "errors": true, "items": [
+                { "create": { "status": 201 } },
+                { "create": { "status": 409, "error": { "type": "version_conflict_engine_exception" } } },
+                { "create": { "status": 400, "error": { "type": "document_parsing_exception", "reason": "field" } } },
+                { "create": { "status": status, "error": { "type": kind, "reason": "not now" } } },
+                { "create": { "status": 201 } },
+            ]});
+            let delivery = delivery(answer.to_string().as_bytes(), 5);
+            assert_eq!(delivery.settled, 3, "{status}: it is sent again with those behind it");
+            assert_eq!(delivery.refused, [(2, "status 400: document_parsing_exception: field".to_owned())]);
+            assert_eq!(delivery.failure.unwrap().reason, format!("status {status}: {kind}: not now"));
+        }
+    }
+
+    #[test]
+    fn results_of_opensearch_are_read_likewise() {
+        // In the form of OpenSearch 2, which has its own names for errors.
+        let index = ".ds-logs-smb_sensor.incident-default-000001";
+        let answer = json!({ "took": 31, "errors": true, "items": [
+            { "create": {
+                "_index": index, "_id": "a-1", "_version": 1, "result": "created",
+                "_shards": { "total": 2, "successful": 1, "failed": 0 },
+                "_seq_no": 0, "_primary_term": 1, "status": 201,
+            } },
+            { "create": { "_index": index, "_id": "a-2", "status": 409, "error": {
+                "type": "version_conflict_engine_exception",
+                "reason": "[a-2]: version conflict, document already exists (current version [1])",
+                "index": index, "shard": "0", "index_uuid": "yhizhusbSWmP0G7OJnmcLg",
+            } } },
+            { "create": { "_index": index, "_id": "a-3", "status": 400, "error": {
+                "type": "mapper_parsing_exception",
+                "reason": "failed to parse field [source.ip] of type [ip] in document with id 'a-3'",
+                "caused_by": { "type": "illegal_argument_exception", "reason": "'x' is not an IP string literal." },
+            } } },
+            { "create": { "_index": index, "_id": "a-4", "status": 429, "error": {
+                "type": "rejected_execution_exception", "reason": "rejected execution of coordinating operation",
+            } } },
         ]});
-        let delivery = delivery(answer.to_string().as_bytes(), 5);
-        assert_eq!(delivery.settled, 3, "those behind a busy one are sent again");
-        assert_eq!(delivery.refused, [(2, "status 400: document_parsing_exception: field".to_owned())]);
-        assert!(delivery.failure.unwrap().reason.contains("busy"));
+        let delivery = delivery(answer.to_string().as_bytes(), 4);
+        assert_eq!(delivery.settled, 3);
+        let [(2, reason)] = &delivery.refused[..] else { panic!("{delivery:?}") };
+        assert!(
+            reason.starts_with("status 400: mapper_parsing_exception: failed to parse field [source.ip]"),
+            "{reason}"
+        );
+        let failure = delivery.failure.unwrap().reason;
+        assert!(
+            failure.starts_with("status 429: rejected_execution_exception: rejected execution"),
+            "{failure}"
+        );
     }
 
     #[test]

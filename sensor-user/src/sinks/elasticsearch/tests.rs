@@ -1,8 +1,11 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    sinks::http::server::{Act, start},
+    sinks::{
+        http::server::{Act, Request, start},
+        tests::{Stage, incidents, output},
+    },
     storage::DocumentKind,
 };
 
@@ -20,8 +23,22 @@ fn documents(count: u64) -> Vec<DocumentRow> {
 }
 
 fn results(statuses: &[u16]) -> Act {
-    let items: Vec<_> = statuses.iter().map(|status| json!({ "create": { "status": status } })).collect();
-    Act::Answer("200 OK", json!({ "errors": false, "items": items }).to_string())
+    let item = |status: &u16| match status {
+        400.. => {
+            json!({ "create": { "status": status, "error": { "type": "exception", "reason": "said" } } })
+        }
+        _ => json!({ "create": { "status": status } }),
+    };
+    let items: Vec<_> = statuses.iter().map(item).collect();
+    let has_errors = statuses.iter().any(|status| *status >= 400);
+    Act::Answer("200 OK", json!({ "errors": has_errors, "items": items }).to_string())
+}
+
+/// The identifiers of the documents of a request.
+fn identifiers(request: &Request) -> Vec<String> {
+    let action = |line| serde_json::from_str::<Value>(line).unwrap();
+    let id = |line| action(line)["create"]["_id"].as_str().unwrap().to_owned();
+    request.body.lines().step_by(2).map(id).collect()
 }
 
 fn sink(url: String, credentials: Option<Credentials>) -> Elasticsearch {
@@ -73,6 +90,23 @@ fn busy_slow_and_broken_servers_get_the_documents_again() {
         assert!(!failure.reason.contains("S3CRET"), "{failure:?}");
     }
     assert_eq!(sink.deliver(&documents(2)).settled, 2);
+}
+
+#[test]
+fn documents_behind_a_failed_one_are_sent_again_and_a_refused_one_is_set_aside() {
+    // The last one is there already when it is sent again.
+    let (address, requests) = start(vec![results(&[201, 400, 503, 201]), results(&[201, 409])]);
+    let stage = Stage::new([]);
+    let run = stage.run_into(&output("siem"), Box::new(sink(format!("http://{address}"), None)));
+    run.submit(incidents(1..=4));
+    let status = run.settle();
+    run.end();
+    assert_eq!((status.written, status.refused, status.errors, status.waiting), (3, 1, 1, 0));
+    let sent: Vec<_> = requests.try_iter().map(|request| identifiers(&request)).collect();
+    assert_eq!(sent, [vec!["1", "2", "3", "4"], vec!["3", "4"]]);
+    let set_aside = std::fs::read_to_string(stage.folder.path().join("refused-siem.jsonl")).unwrap();
+    let expected = "\"reason\":\"status 400: exception: said\",\"document\":{\"n\":2}}\n";
+    assert!(set_aside.ends_with(expected) && set_aside.lines().count() == 1, "{set_aside}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A server for tests that answers each connection as scripted.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufRead as _, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::mpsc::{Receiver, Sender, channel},
     thread,
@@ -44,14 +44,11 @@ pub(in crate::sinks) fn start(acts: Vec<Act>) -> (SocketAddr, Receiver<Request>)
     (address, requests)
 }
 
-fn serve(mut stream: &TcpStream, act: Act, sender: &Sender<Request>) {
+fn serve(stream: &TcpStream, act: Act, sender: &Sender<Request>) {
     let _ = sender.send(read(stream));
     match act {
         Act::Answer(head, body) => {
-            let length = body.len();
-            let answer =
-                format!("HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}");
-            let _ = stream.write_all(answer.as_bytes());
+            let _ = answer(stream, head, &body);
         }
         Act::Hang(time) => thread::sleep(time),
         Act::Reset => {
@@ -60,7 +57,16 @@ fn serve(mut stream: &TcpStream, act: Act, sender: &Sender<Request>) {
     }
 }
 
-fn read(stream: &TcpStream) -> Request {
+/// Answers a request.
+pub(in crate::sinks) fn answer(mut stream: impl Write, head: &str, body: &str) -> io::Result<()> {
+    let length = body.len();
+    let answer = format!("HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}");
+    stream.write_all(answer.as_bytes())?;
+    stream.flush()
+}
+
+/// Reads a request.
+pub(in crate::sinks) fn read(stream: impl Read) -> Request {
     let mut reader = BufReader::new(stream);
     let (mut head, mut length) = (String::new(), 0);
     loop {

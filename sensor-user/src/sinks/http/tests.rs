@@ -1,7 +1,9 @@
 //! How each sink over HTTP handles each response.
 
+use std::fs;
+
 use super::{
-    server::{Act, start},
+    server::{Act, answer, read, start},
     *,
 };
 use crate::sinks::{
@@ -14,7 +16,7 @@ type Make = fn(&str, &TlsOptions) -> Box<dyn Sink>;
 
 const SINKS: [Make; 3] = [elasticsearch, otlp, webhook];
 
-const TIMEOUT: Duration = Duration::from_millis(300);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 fn elasticsearch(url: &str, tls: &TlsOptions) -> Box<dyn Sink> {
     let (url, tls) = (url.to_owned(), tls.clone());
@@ -114,7 +116,7 @@ fn every_sink_keeps_documents_that_a_server_does_not_answer() {
 fn every_sink_sends_nothing_to_a_server_with_another_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let ca_file = folder.path().join("ca.pem");
-    std::fs::write(&ca_file, rcgen::generate_simple_self_signed([]).unwrap().cert.pem()).unwrap();
+    fs::write(&ca_file, rcgen::generate_simple_self_signed([]).unwrap().cert.pem()).unwrap();
     let tls = TlsOptions { ca_file: Some(ca_file), client: None };
     for sink in SINKS {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -123,5 +125,39 @@ fn every_sink_sends_nothing_to_a_server_with_another_certificate() {
         let reason = delivery.failure.unwrap().reason;
         assert!(delivery.settled == 0 && reason.contains("certificate"), "{reason}");
         assert!(server.join().unwrap().is_none(), "no byte of the request arrived");
+    }
+}
+
+#[test]
+fn every_sink_delivers_over_tls_and_with_a_certificate_if_the_server_asks_for_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let [ca_file, certificate, key] = ["ca.pem", "own.pem", "own.key"].map(|name| folder.path().join(name));
+    let own = rcgen::generate_simple_self_signed(["sensor".to_owned()]).unwrap();
+    fs::write(&certificate, own.cert.pem()).unwrap();
+    fs::write(&key, own.signing_key.serialize_pem()).unwrap();
+    for sink in SINKS {
+        for (asks, has_one) in [(false, false), (true, true), (true, false)] {
+            let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+            fs::write(&ca_file, made.cert.pem()).unwrap();
+            let (address, server) =
+                tls::server::start_for(asks.then(|| own.cert.der()), made, |mut stream| {
+                    let request = read(&mut stream);
+                    // An answer for each sink.
+                    answer(stream, "200 OK", "{\"items\":[{\"create\":{\"status\":201}}]}").unwrap();
+                    request
+                });
+            let client = has_one.then(|| (certificate.clone(), key.clone()));
+            let tls = TlsOptions { ca_file: Some(ca_file.clone()), client };
+            let delivery = deliver(&mut *sink(&format!("https://localhost:{}", address.port()), &tls));
+            let request = server.join().unwrap();
+            let place = format!("asks: {asks}, has one: {has_one}: {delivery:?}");
+            if asks && !has_one {
+                assert!(delivery.settled == 0 && delivery.failure.is_some(), "{place}");
+                assert!(request.is_none(), "{place}");
+            } else {
+                assert_eq!(delivery, Delivery { settled: 1, ..Delivery::default() }, "{place}");
+                assert!(request.unwrap().head.starts_with("POST "), "{place}");
+            }
+        }
     }
 }

@@ -1,4 +1,7 @@
 //! A document as a message of syslog (RFC 5424).
+//!
+//! The formatter is our own. Those of the crates `syslog` and `fasyslog` write the moment of sending into the header, and a
+//! document may have waited for hours. Neither frames messages by counted octets, as RFC 5425 (TLS) asks for.
 
 use sensor_core::time::Timestamp;
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::*;
-use crate::storage::DocumentKind;
+use crate::{ecs::Brief, storage::DocumentKind};
 
 fn document(sequence: u64) -> DocumentRow {
     DocumentRow {
@@ -22,8 +22,11 @@ fn document(sequence: u64) -> DocumentRow {
 }
 
 fn syslog(server: impl ToString, transport: Transport) -> Syslog {
-    let options = SyslogOptions { server: server.to_string(), transport, body: Body::Json, facility: 16 };
-    Syslog::new(&options).unwrap()
+    syslog_of(Body::Json, server, transport)
+}
+
+fn syslog_of(body: Body, server: impl ToString, transport: Transport) -> Syslog {
+    Syslog::new(&SyslogOptions { server: server.to_string(), transport, body, facility: 16 }).unwrap()
 }
 
 /// Reads messages with counted octets until the client closes, or so many.
@@ -61,6 +64,23 @@ fn datagram_holds_one_message_and_too_large_ones_are_refused() {
         let message = std::str::from_utf8(&buffer[..count]).unwrap();
         assert!(ends_with(message, sequence), "{message}");
     }
+}
+
+#[test]
+fn datagram_holds_an_event_of_the_common_event_format() {
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    server.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut sink = syslog_of(Body::Cef, server.local_addr().unwrap(), Transport::Udp);
+    let brief = Brief { message: Some("a = b".to_owned()), version: "1".to_owned(), ..Brief::default() };
+    let delivery = sink.deliver(&[DocumentRow { brief: brief.to_bytes(), ..document(1) }]);
+    assert_eq!(delivery, Delivery { settled: 1, ..Delivery::default() });
+    let mut buffer = [0; 1_000];
+    let count = server.recv(&mut buffer).unwrap();
+    let message = std::str::from_utf8(&buffer[..count]).unwrap();
+    assert!(message.starts_with("<131>1 1970-01-01T00:00:00.000Z "), "{message}");
+    let event =
+        " incident - CEF:0|smb-sensor|smb-sensor|1|incident|Incident|8|rt=0 externalId=a-1 msg=a \\= b";
+    assert!(message.ends_with(event), "{message}");
 }
 
 #[test]
