@@ -55,7 +55,7 @@ pub enum Command {
         Drop connections that the rules alert on, for an hour:\n    \
         smb-sensor run --iface lan0 --enforce --enforce-for 3600\n\n\
         Documents are JSON lines in Elastic Common Schema on standard output; the log goes to standard error.\n\
-        `listen` under [http] in the configuration serves metrics, health and a status page.\n\
+        [http] in the configuration serves metrics, health and a status page, by default on 127.0.0.1:9645.\n\
         SIGHUP reads the configuration again: networks, exemptions, threat lists, enforcement and outputs change at once, \
         without losing a packet.")]
     Run(RunArgs),

@@ -26,7 +26,7 @@ pub fn command() -> Command {
         command.mut_arg("interfaces", |argument| argument.add(ArgValueCandidates::new(interfaces)))
     };
     let mut all = Cli::command();
-    for name in ["run", "check", "init"] {
+    for name in ["run", "check", "init", "detach"] {
         all = all.mut_subcommand(name, interfaces);
     }
     all.mut_subcommand("alerts", |command| {
@@ -71,6 +71,18 @@ mod tests {
     #[test]
     fn arguments_with_candidates_exist() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn interfaces_of_the_machine_are_candidates_wherever_one_is_named() {
+        let names = Interface::names();
+        for name in ["run", "check", "init", "detach"] {
+            let line = ["smb-sensor", name, "--iface", ""].map(OsString::from).to_vec();
+            let found = clap_complete::engine::complete(&mut command(), line, 3, None).unwrap();
+            let found: Vec<_> =
+                found.iter().map(|one| one.get_value().to_string_lossy().into_owned()).collect();
+            assert_eq!(found, names, "{name}");
+        }
     }
 
     #[test]

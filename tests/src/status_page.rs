@@ -112,9 +112,16 @@ impl StatusPage {
         self.http.show_fleets(&[output]);
     }
 
+    /// Publishes other numbers: those of the fixture with this change.
+    pub fn show(&self, change: impl FnOnce(&mut Snapshot)) {
+        let mut snapshot = Snapshot { taken: Instant::now(), ..self.snapshot.clone() };
+        change(&mut snapshot);
+        self.http.publish(snapshot);
+    }
+
     /// Publishes the same numbers again, so that they count as fresh.
     pub fn refresh(&self) {
-        self.http.publish(Snapshot { taken: Instant::now(), ..self.snapshot.clone() });
+        self.show(|_| ());
     }
 }
 

@@ -223,6 +223,7 @@ mod tests {
         assert_eq!(config.detection, defaults.detection);
         assert_eq!(config.process, defaults.process);
         assert_eq!(config.hosts, defaults.hosts);
+        assert_eq!(config.http, defaults.http);
         assert_eq!(config.enforcement, defaults.enforcement);
         assert_eq!(config.response, defaults.response);
         assert_eq!(config.restart, defaults.restart);

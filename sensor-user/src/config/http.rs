@@ -1,21 +1,26 @@
 //! `[http]`: where metrics, health and the status page are served.
 
-use std::{net::SocketAddr, path::Path};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
+};
 
 use toml_span::{Span, de_helpers::TableHelper};
 
 use super::{HttpOptions, ServerTlsOptions, reader::Reader, value::non_empty};
 use crate::sinks::SecretSource;
 
-/// Reads the section. Without `listen` there is no listener.
+/// Where the section listens by default: only this machine can reach it, so it needs neither token nor certificates.
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9645);
+
+/// Reads the section. Without it there is no listener.
 pub(super) fn read(reader: &mut Reader, table: &mut TableHelper<'_>, folder: &Path) -> Option<HttpOptions> {
     let mut options = None;
     reader.section(table, "http", |reader, table| {
-        let (mut listen, mut token, mut page) = (None, None, true);
+        let (mut listen, mut token, mut page) = (DEFAULT_LISTEN, None, true);
         let (mut exempt_form, mut verdict_form, mut block_form) = (false, false, false);
         let place = table.table.get("listen").map(|value| value.span);
-        let token_place = table.table.get("token_file").map(|value| value.span);
-        reader.value(table, "listen", &mut listen, |text: String| address(&text).map(Some));
+        reader.value(table, "listen", &mut listen, |text: String| address(&text));
         reader.value(table, "token_file", &mut token, |path: String| {
             non_empty(&path, "a file path").map(|()| Some(SecretSource::File(folder.join(path))))
         });
@@ -25,14 +30,9 @@ pub(super) fn read(reader: &mut Reader, table: &mut TableHelper<'_>, folder: &Pa
         reader.value(table, "block_form", &mut block_form, Ok);
         let tls_place = TLS_KEYS.iter().find_map(|key| table.table.get(*key)).map(|value| value.span);
         let tls = tls(reader, table, (tls_place, folder));
-        let (Some(listen), Some(place)) = (listen, place) else {
-            if let (None, Some(token_place)) = (place, token_place.or(tls_place)) {
-                reader.mistake(token_place, "[http] has no `listen`: name an address with a port, such as 127.0.0.1:9645");
-            }
-            return;
-        };
         let has_clients = tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
-        if !listen.ip().to_canonical().is_loopback() && token.is_none() && !has_clients {
+        let is_open = !listen.ip().to_canonical().is_loopback() && token.is_none() && !has_clients;
+        if let Some(place) = place.filter(|_| is_open) {
             reader.mistake(
                 place,
                 format!(
@@ -87,11 +87,18 @@ mod tests {
     }
 
     #[test]
-    fn is_off_without_an_address() {
+    fn is_off_without_the_section_which_listens_on_loopback_by_default() {
         assert_eq!(Config::default().http, None);
-        assert_eq!(parse("page = false\n").unwrap().http, None);
-        let problems = parse("token_file = \"token\"\n").unwrap_err();
-        assert!(problems[0].to_string().contains("[http] has no `listen`"), "{problems:?}");
+        let without = file::parse("[dns]\n", Path::new("/etc/x"), BadThreatList::Refused).unwrap();
+        assert_eq!(without.http, None);
+        for keys in ["", "page = false\n", "token_file = \"token\"\n"] {
+            let options = parse(keys).unwrap().http.unwrap();
+            assert_eq!(options.listen.to_string(), "127.0.0.1:9645", "{keys}");
+            assert_eq!(
+                (options.page, options.token.is_some()),
+                (keys != "page = false\n", keys.contains("token"))
+            );
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub struct RecordOptions {
 /// Options of the HTTP listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpOptions {
-    /// Where it listens.
+    /// Where it listens; 127.0.0.1:9645 by default.
     pub listen: SocketAddr,
     /// The token that a request must have. There is one, or clients have certificates, unless `listen` is a loopback address.
     pub token: Option<SecretSource>,

@@ -307,30 +307,4 @@ fn store_bytes(state_dir: &Path) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::ServerTlsOptions;
-
-    #[test]
-    fn check_names_a_missing_token_and_an_address_that_is_in_use() {
-        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut options = HttpOptions {
-            listen: taken.local_addr().unwrap(),
-            token: None,
-            tls: None,
-            page: true,
-            exempt_form: false,
-            verdict_form: false,
-            block_form: false,
-        };
-        assert!(probe(&options).unwrap().ends_with("is in use"));
-        drop(taken);
-        assert!(probe(&options).unwrap().ends_with("is free"));
-        options.token = Some(SecretSource::File("/nonexistent/token".into()));
-        assert!(probe(&options).unwrap_err().contains("/nonexistent/token"));
-        let [certificate, key] = ["/nonexistent/certificate", "/nonexistent/key"].map(PathBuf::from);
-        options.token = None;
-        options.tls = Some(ServerTlsOptions { certificate, key, client_ca: None });
-        assert!(probe(&options).unwrap_err().contains("/nonexistent/certificate"));
-    }
-}
+mod tests;

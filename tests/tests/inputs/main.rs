@@ -1,6 +1,7 @@
 //! Options and files: read alike everywhere, and refused with the error, its place and its remedy.
 #![expect(clippy::unwrap_used, reason = "functions shared by tests fail as tests do")]
 
+mod completion;
 mod files;
 mod help;
 mod typed;

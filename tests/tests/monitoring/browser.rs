@@ -22,7 +22,7 @@ const PAINTS: usize = 3;
 /// Names that others chose.
 const HOSTILE: &str = "<script>document.title='broken'</script>\"' onload=x &lt; \u{202e}gpj.\u{7}";
 
-fn url(path: &str) -> String {
+pub(crate) fn url(path: &str) -> String {
     format!("http://{ADDRESS}{path}")
 }
 

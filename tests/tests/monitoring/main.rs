@@ -16,7 +16,9 @@ mod kernel_measures;
 mod latency;
 mod limits;
 mod metrics;
+mod overview;
 mod page;
+mod pictures;
 mod prometheus;
 mod tls;
 

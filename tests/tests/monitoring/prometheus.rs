@@ -79,26 +79,57 @@ impl<'a> Prometheus<'a> {
 
     /// The values of a query.
     fn query(&self, query: &str) -> Result<Vec<Value>> {
+        let data = self.ask("query?query=", query)?;
+        Ok(data["result"].as_array().context("no result")?.clone())
+    }
+
+    /// The values of a label on the series that a selector takes, asked for as Grafana does.
+    fn label_values(&self, selector: &str, label: &str) -> Result<Value> {
+        self.ask(&format!("label/{label}/values?match[]="), selector)
+    }
+
+    /// The data of an answer of the API to a query, which ends the path.
+    fn ask(&self, path: &str, query: &str) -> Result<Value> {
         let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let path = format!("/api/v1/query?query={encoded}");
+        let path = format!("/api/v1/{path}{encoded}");
         let answer = get_from(self.namespace, PROMETHEUS, &path, "Accept-Encoding: identity\r\n")?;
         let parsed: Value = serde_json::from_str(answer.body.trim())
             .with_context(|| format!("{query}: {} {}", answer.head, answer.body))?;
         anyhow::ensure!(parsed["status"] == "success", "{query}: {parsed}");
-        Ok(parsed["data"]["result"].as_array().context("no result")?.clone())
+        Ok(parsed["data"].clone())
     }
+}
+
+fn dashboard() -> Value {
+    let text = fs::read_to_string(packaging("grafana/smb-sensor.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
 }
 
 /// The queries of the dashboard, for all sensors and the last minute.
 fn dashboard_queries() -> Vec<String> {
-    let text = fs::read_to_string(packaging("grafana/smb-sensor.json")).unwrap();
-    let dashboard: Value = serde_json::from_str(&text).unwrap();
+    let dashboard = dashboard();
     let panels = dashboard["panels"].as_array().unwrap();
     let targets = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten();
     targets
         .map(|target| {
             let query = target["expr"].as_str().unwrap();
             query.replace("$instance", ".*").replace("$__rate_interval", "1m").replace("$__range", "1m")
+        })
+        .collect()
+}
+
+/// The queries of the dashboard's variables, each as selector and label: `label_values(selector, label)`.
+fn variable_queries() -> Vec<(String, String)> {
+    let dashboard = dashboard();
+    let variables = dashboard["templating"]["list"].as_array().unwrap();
+    let queries = variables.iter().filter(|variable| variable["type"] == "query");
+    queries
+        .map(|variable| {
+            let query = variable["query"]["query"].as_str().unwrap();
+            assert_eq!(variable["definition"], query, "Grafana shows one and asks the other");
+            let arguments = query.strip_prefix("label_values(").and_then(|rest| rest.strip_suffix(')'));
+            let (selector, label) = arguments.and_then(|all| all.rsplit_once(", ")).unwrap();
+            (selector.to_owned(), label.to_owned())
         })
         .collect()
 }
@@ -151,6 +182,12 @@ fn prometheus_answers_every_query_of_dashboard_and_rules() {
         // On a busy machine a scrape may be missed, and then nothing is current for a moment.
         let values = || prometheus.query(query).ok().filter(|values| !values.is_empty());
         assert!(poll(SCRAPED, values).is_some(), "nothing answers {query}: {:?}", prometheus.query(query));
+    }
+    let variables = variable_queries();
+    assert_eq!(variables.len(), 1, "{variables:?}");
+    for (selector, label) in &variables {
+        let values = prometheus.label_values(selector, label).unwrap();
+        assert_eq!(values, serde_json::json!(["127.0.0.1:9645"]), "{selector}, {label}");
     }
     let expressions = alert_expressions();
     assert!(expressions.len() > 10, "{expressions:?}");
