@@ -26,6 +26,8 @@ pub(crate) struct Effort {
     pub alerts: usize,
     /// Documents whose commit is waited for.
     pub commits: usize,
+    /// Time for which documents come at a steady pace.
+    pub sustained: Duration,
     /// Loads of a page.
     pub page_loads: usize,
     /// Time for which the idle agent is measured, once in each repetition.
@@ -49,6 +51,7 @@ impl Effort {
         connections: 262_144,
         alerts: 300,
         commits: 10_000,
+        sustained: Duration::from_secs(60),
         page_loads: 30,
         idle: Duration::from_secs(10),
         capture_bytes: 1_000_000_000,
@@ -67,6 +70,7 @@ impl Effort {
         connections: 262_144,
         alerts: 30,
         commits: 1_000,
+        sustained: Duration::from_secs(6),
         page_loads: 5,
         idle: Duration::from_secs(3),
         capture_bytes: 100_000_000,

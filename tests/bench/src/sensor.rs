@@ -21,7 +21,11 @@ pub(crate) fn load(config: &Config) -> Result<KernelProgram> {
 
 /// A core with the default configuration that knows nothing yet.
 pub(crate) fn core() -> Result<Core> {
-    let config = Config::default();
+    core_of(&Config::default())
+}
+
+/// A core with this configuration that knows nothing yet.
+pub(crate) fn core_of(config: &Config) -> Result<Core> {
     let start = Start {
         settings: config.core_settings(),
         clock: clock()?,

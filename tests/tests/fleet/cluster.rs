@@ -1,6 +1,12 @@
 //! A cluster of three servers, of which some fail, and sensors that are offline for a while.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::Ipv4Addr,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use async_nats::ConnectOptions;
 use sensor_lab::{NatsServer, Signal, Topology, poll, require_lab, scratch_dir};
@@ -15,6 +21,9 @@ use super::{config, converse, sensor, wait_for_summaries};
 
 /// Longest time until a cluster has a leader and sensors have sent what waited.
 pub(super) const SETTLED_WITHIN: Duration = Duration::from_secs(60);
+
+/// Documents of one sensor before a member crashes, and again after that, without a pause in between.
+const LOAD: usize = 200;
 
 /// How often documents occur.
 fn counted<'a>(documents: impl Iterator<Item = &'a Value>) -> BTreeMap<String, usize> {
@@ -87,9 +96,24 @@ fn nothing_is_lost_or_doubled_while_servers_and_sensors_fail() {
     traffic(5);
     settle(&made, &[&mut first, &mut second]);
 
-    // A member crashes under load, and comes back.
-    cluster[0].end(Signal::SIGKILL).unwrap();
-    traffic(10);
+    // A member crashes under load, and comes back. Connections are made before, meanwhile and afterwards.
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                traffic(1);
+            }
+        });
+        let more = |than: usize| {
+            poll(SETTLED_WITHIN, || Some(first.documents().len()).filter(|made| *made >= than + LOAD))
+        };
+        let before = more(0);
+        let crashed = cluster[0].end(Signal::SIGKILL);
+        let after = before.and_then(more);
+        is_over.store(true, Ordering::Relaxed);
+        crashed.unwrap();
+        assert!(after.is_some(), "{} documents, {before:?} before\n{}", first.documents().len(), first.log());
+    });
     settle(&made, &[&mut first, &mut second]);
     cluster[0].begin().unwrap();
 

@@ -1,6 +1,7 @@
 //! Several sensors that publish to one stream of NATS.
 
 mod cluster;
+mod crashes;
 mod listing;
 mod offline;
 mod page;

@@ -18,21 +18,21 @@ use serde_json::Value;
 
 use super::{config, sensor};
 
-const RARE: &str = "rare-smb-destination";
-const BUCKET: &str = "smb-sensor-known-destinations";
+pub(super) const RARE: &str = "rare-smb-destination";
+pub(super) const BUCKET: &str = "smb-sensor-known-destinations";
 const OTHER_SERVER: Ipv4Addr = Ipv4Addr::new(1, 1, 1, 1);
 
 /// Longest time until what is known here is known to the others, after their server is back.
-const WITHIN: Duration = Duration::from_secs(60);
+pub(super) const WITHIN: Duration = Duration::from_secs(60);
 
 /// Three tries to get answers in time, and whether it is the last.
-const LAST_OF_TRIES: [bool; 3] = [false, false, true];
+pub(super) const LAST_OF_TRIES: [bool; 3] = [false, false, true];
 
 /// Where, which server and when: each finding of a rare destination.
-type Findings = BTreeSet<(&'static str, String, String)>;
+pub(super) type Findings = BTreeSet<(&'static str, String, String)>;
 
 /// Adds the findings of documents.
-fn add(findings: &mut Findings, site: &'static str, documents: &[Value]) {
+pub(super) fn add(findings: &mut Findings, site: &'static str, documents: &[Value]) {
     for document in documents {
         let all = document.pointer("/smb_sensor/findings").and_then(Value::as_array);
         for finding in all.into_iter().flatten().filter(|one| text(one, "/rule") == RARE) {
@@ -47,13 +47,13 @@ fn names(documents: &[Value], server: Ipv4Addr) -> bool {
     documents.iter().any(|one| names_one(one, server))
 }
 
-fn names_one(document: &Value, server: Ipv4Addr) -> bool {
+pub(super) fn names_one(document: &Value, server: Ipv4Addr) -> bool {
     let is_incident = text(document, "/data_stream/dataset") == "smb_sensor.incident";
     is_incident && text(document, "/destination/ip") == server.to_string()
 }
 
 /// The number of destinations about which a sensor decided without the others.
-fn decided_alone(ended: &Ended) -> Option<u64> {
+pub(super) fn decided_alone(ended: &Ended) -> Option<u64> {
     let (_, counts) = ended.log.rsplit_once("decided_alone=")?;
     counts.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
 }

@@ -1,4 +1,5 @@
-//! Tries the packages in a clean Debian: a folder with the smallest system that debootstrap makes, used as root folder.
+//! Tries the packages and the tarball in a clean Debian: a folder with the smallest system that debootstrap makes, used as root
+//! folder.
 
 use std::{
     fs,
@@ -23,15 +24,22 @@ const PACKAGES: &str = "procps,systemd,systemd-sysv";
 /// What is done with each kind of package, in the folder as root folder, or with it.
 const DEB: &str = concat!(include_str!("try_begin.sh"), include_str!("try_deb.sh"));
 const RPM: &str = concat!(include_str!("try_begin.sh"), include_str!("try_rpm.sh"));
+const TARBALL: &str = concat!(include_str!("try_begin.sh"), include_str!("try_tar.sh"));
 
-/// Installs, upgrades, configures, removes and purges the packages of two folders.
+/// Installs, upgrades, configures, removes and purges the packages of two folders, and unpacks the newer tarball.
 pub(super) fn try_packages(steps: &Steps, older: &Path, newer: &Path) -> anyhow::Result<()> {
     provide(steps, &PROGRAMS)?;
     let base = base(steps)?;
-    for (kind, script) in [("deb", DEB), ("rpm", RPM)] {
-        let (older, newer) = (package(older, kind)?, package(newer, kind)?);
-        let name = format!("Install, upgrade, configure and remove the .{kind} in a clean Debian {SUITE}");
-        steps.run(&name, |step| {
+    // The source distribution is a tarball too, and names no architecture.
+    let tarball = format!("-{}.tar.gz", std::env::consts::ARCH);
+    let trials = [
+        ("Install, upgrade, configure and remove the .deb", ".deb", DEB),
+        ("Install, upgrade, configure and remove the .rpm", ".rpm", RPM),
+        ("Unpack and configure the tarball", tarball.as_str(), TARBALL),
+    ];
+    for (what, ending, script) in trials {
+        let (older, newer) = (package(older, ending)?, package(newer, ending)?);
+        steps.run(&format!("{what} in a clean Debian {SUITE}"), |step| {
             // Namespaces of its own: no network, and mounts that end with it. The copy of the system is in memory.
             let mut command = as_root("unshare")?;
             command.args(["--mount", "--net", "--pid", "--fork", "--kill-child", "sh", "-euc", script, "sh"]);
@@ -58,15 +66,15 @@ pub(super) fn base(steps: &Steps) -> anyhow::Result<PathBuf> {
     Ok(base)
 }
 
-/// The only package of a kind in a folder.
-pub(super) fn package(folder: &Path, kind: &str) -> anyhow::Result<PathBuf> {
+/// The only package in a folder whose name ends so.
+pub(super) fn package(folder: &Path, ending: &str) -> anyhow::Result<PathBuf> {
     let entries = fs::read_dir(folder).with_context(|| format!("listing {}", folder.display()))?;
     let mut found = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == kind));
+        .filter(|path| path.to_string_lossy().ends_with(ending));
     match (found.next(), found.next()) {
         (Some(path), None) => Ok(path),
-        (None, _) => bail!("there is no .{kind} in {}", folder.display()),
-        _ => bail!("there are several .{kind} in {}: remove the old ones", folder.display()),
+        (None, _) => bail!("there is no {ending} in {}", folder.display()),
+        _ => bail!("there are several {ending} in {}: remove the old ones", folder.display()),
     }
 }

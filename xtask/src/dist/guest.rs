@@ -48,7 +48,7 @@ const LIMIT: u32 = 900;
 /// Installs and runs the .deb of a folder.
 pub(super) fn try_service(steps: &Steps, packages: &Path) -> anyhow::Result<()> {
     provide(steps, &PROGRAMS)?;
-    let package = package(packages, "deb")?;
+    let package = package(packages, ".deb")?;
     let system = system(steps)?;
     steps.run("Install, start, kill, reload and reboot the service in a virtual machine", |step| {
         let scratch = tempfile::tempdir_in(target_dir()?).context("making a folder")?;

@@ -29,7 +29,8 @@ pub(crate) struct Arguments {
     /// Package this agent instead of building one, and make no source distribution
     #[arg(long, value_name = "FILE")]
     agent: Option<PathBuf>,
-    /// Then install, upgrade, configure, remove and purge the packages in a clean Debian below the target folder, as root
+    /// Then install, upgrade, configure, remove and purge the packages in a clean Debian below the target folder, and unpack the
+    /// tarball there, as root
     #[arg(long = "try")]
     is_tried: bool,
     /// Then install the .deb in a virtual machine with systemd: the service starts, reports a session, and survives kill -9, a reload
@@ -70,7 +71,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     };
     make(&output, None)?;
     if has_source {
-        objects::compare(&steps, &output)?;
+        objects::try_source(&steps, &output)?;
     }
     println!("the packages are in {}", output.display());
     if arguments.is_tried {

@@ -1,5 +1,5 @@
-//! The kernel objects of the source distribution: compiled here, and compared with the objects that its sources give in another
-//! folder.
+//! The kernel objects of the source distribution: compiled here, compared with the objects that its sources give in another
+//! folder, and built into an agent where they cannot be compiled.
 
 use std::{
     fs,
@@ -8,12 +8,18 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
-use bpf_toolchain::{BuildRequest, Endian, OWNER_BINARY, Prebuilt, Toolchain};
+use bpf_toolchain::{
+    BuildRequest, Endian, LINKER_VARIABLE, OWNER_BINARY, PREBUILT_VARIABLE, Prebuilt, RUSTC_VARIABLE,
+    Toolchain,
+};
 
 use crate::{
-    cargo::{target_dir, workspace_root},
-    steps::Steps,
+    cargo::{cargo, target_dir, workspace_root},
+    steps::{Step, Steps},
 };
+
+/// What the agent's build script says when it finds nothing that compiles the kernel program.
+const FALLBACK: &str = "the prebuilt kernel object is used, as it cannot be compiled here";
 
 /// Compiles the objects for machines like this one into a folder, in the form that `sensor-dist` takes.
 pub(super) fn collect(steps: &Steps, folder: &Path) -> anyhow::Result<()> {
@@ -31,8 +37,9 @@ pub(super) fn collect(steps: &Steps, folder: &Path) -> anyhow::Result<()> {
     })
 }
 
-/// Unpacks a source distribution elsewhere, compiles its objects there, and compares them with those that it brings.
-pub(super) fn compare(steps: &Steps, output: &Path) -> anyhow::Result<()> {
+/// Unpacks a source distribution elsewhere, compiles its objects there, and compares them with those that it brings. Then has
+/// cargo check the agent with those that it brings.
+pub(super) fn try_source(steps: &Steps, output: &Path) -> anyhow::Result<()> {
     let elsewhere = tempfile::tempdir().context("making a folder")?;
     let mut tar = Command::new("tar");
     tar.arg("--extract").arg("--file").arg(source(output)?).arg("--strip-components=1");
@@ -50,7 +57,33 @@ pub(super) fn compare(steps: &Steps, output: &Path) -> anyhow::Result<()> {
             );
         }
         Ok(())
+    })?;
+    steps.run("Build with the prebuilt kernel objects, without a BPF toolchain", |step| {
+        let is_said = check_without_toolchain(step, elsewhere.path(), true)?;
+        ensure!(!is_said, "the build looks for a toolchain although {PREBUILT_VARIABLE} is 1");
+        let is_said = check_without_toolchain(step, elsewhere.path(), false)?;
+        ensure!(is_said, "the build does not say that it cannot compile the kernel program");
+        Ok(())
     })
+}
+
+/// Has cargo check the agent of an unpacked source distribution, with compiler and linker of the kernel program where there are
+/// none; with `is_wanted` the prebuilt objects are asked for. Gives whether the build script said that it falls back on them.
+fn check_without_toolchain(step: &Step<'_>, root: &Path, is_wanted: bool) -> anyhow::Result<bool> {
+    let nothing = root.join("no-such-program");
+    let mut command = cargo();
+    command.current_dir(root).args(["check", "--locked", "--package", "sensor-user"]);
+    command.env("CARGO_TARGET_DIR", root.join("target"));
+    command.env(RUSTC_VARIABLE, &nothing).env(LINKER_VARIABLE, &nothing).env_remove(PREBUILT_VARIABLE);
+    if is_wanted {
+        command.env(PREBUILT_VARIABLE, "1");
+    }
+    let mut is_said = false;
+    step.command_with(&mut command, |line| {
+        is_said |= line.contains(FALLBACK);
+        true
+    })?;
+    Ok(is_said)
 }
 
 fn placed(root: &Path) -> Prebuilt {

@@ -25,6 +25,7 @@ expect /usr/bin/smb-sensor 'root:root 755'
 expect /etc/smb-sensor 'root:smb-sensor 750'
 expect /var/lib/smb-sensor 'smb-sensor:smb-sensor 700'
 expect /var/log/smb-sensor 'smb-sensor:smb-sensor 750'
+expect_completions
 chroot "$root" dpkg --listfiles smb-sensor | while read -r path; do
     case $path in
         /usr/bin/smb-sensor) ;;

@@ -15,6 +15,7 @@ expect /etc/smb-sensor 'root:smb-sensor 750'
 expect /var/lib/smb-sensor 'smb-sensor:smb-sensor 700'
 expect /etc/logrotate.d/smb-sensor 'root:root 644'
 expect /usr/share/man/man8/smb-sensor.8 'root:root 644'
+expect_completions
 packages --verify smb-sensor
 chroot "$root" systemctl is-enabled smb-sensor && fail 'the service is enabled without a configuration'
 chroot "$root" smb-sensor init --iface lo --internal 198.51.100.0/24

@@ -37,7 +37,8 @@ pub(crate) fn measure(effort: &Effort) -> Result<Vec<Row>> {
 }
 
 fn measure_here(effort: &Effort) -> Result<Vec<Row>> {
-    let records: Vec<Vec<u8>> = (0..effort.connections).map(of_connection).collect();
+    let records: Vec<Vec<u8>> =
+        (0..effort.connections).map(|number| of_connection(number, CLIENTS)).collect();
     let count = records.iter().map(|record| record.len() / RECORD).sum::<usize>();
     // Warm-up: the memory of the process has its size afterwards.
     let core = fed(&records)?;
@@ -77,7 +78,7 @@ fn measure_here(effort: &Effort) -> Result<Vec<Row>> {
 }
 
 /// Bytes of a record.
-const RECORD: usize = sensor_common::slot::RECORD_V4_LEN;
+pub(super) const RECORD: usize = sensor_common::slot::RECORD_V4_LEN;
 
 /// A core that took all records.
 fn fed(records: &[Vec<u8>]) -> Result<Core> {
@@ -91,12 +92,12 @@ fn fed(records: &[Vec<u8>]) -> Result<Core> {
     Ok(core)
 }
 
-/// The records of a connection to TCP 445 of a server outside that accepts it: opened by a SYN, then twice more evidence.
-fn of_connection(number: u32) -> Vec<u8> {
-    let client = Ipv4Addr::from_bits(0x0A00_0002 + number % CLIENTS);
+/// The slot key of a connection of one of so many clients to TCP 445 of a server outside.
+pub(super) fn key_of(number: u32, clients: u32) -> SlotKey {
+    let client = Ipv4Addr::from_bits(0x0A00_0002 + number % clients);
     let server = Ipv4Addr::from_bits(0x0800_0000 + number);
     let word = |address: Ipv4Addr| [0, 0, 0, u32::from_ne_bytes(address.octets())];
-    let key = SlotKey {
+    SlotKey {
         family: 4,
         transport: TCP,
         ifindex: 2,
@@ -104,7 +105,11 @@ fn of_connection(number: u32) -> Vec<u8> {
         remote: word(server),
         local_port: (20_000 + (number % 40_000) as u16).to_be(),
         remote_port: 445_u16.to_be(),
-    };
+    }
+}
+
+/// The records of such a connection that the server accepts: opened by a SYN, then twice more evidence.
+pub(super) fn of_connection(number: u32, clients: u32) -> Vec<u8> {
     let packet = |side, tcp_flags, payload| Packet {
         side,
         tcp_flags,
@@ -116,7 +121,7 @@ fn of_connection(number: u32) -> Vec<u8> {
         cpu: 0,
     };
     let mut slot = Slot::default();
-    slot.open(&key, &packet(Side::Local, tcp::SYN, 0), 0);
+    slot.open(&key_of(number, clients), &packet(Side::Local, tcp::SYN, 0), 0);
     let mut bytes = slot.record_v4(RecordKind::Opened).as_bytes().to_vec();
     slot.add(&packet(Side::Remote, tcp::SYN | tcp::ACK, 0), 0);
     bytes.extend(slot.record_v4(RecordKind::Rose).as_bytes());

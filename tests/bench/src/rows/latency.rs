@@ -32,7 +32,7 @@ const SERVERS: [u8; 2] = [8, 9];
 const MESSAGE_LEN: usize = 4 + 64;
 
 /// An SMB2 NEGOTIATE header; `flags` is 1 in a response.
-const fn negotiate(flags: u8) -> [u8; MESSAGE_LEN] {
+pub(super) const fn negotiate(flags: u8) -> [u8; MESSAGE_LEN] {
     let mut message = [0; MESSAGE_LEN];
     message[3] = 64;
     (message[4], message[5], message[6], message[7], message[8]) = (0xFE, b'S', b'M', b'B', 64);
