@@ -35,6 +35,13 @@ fn added(state: &Path) -> String {
     fs::read_to_string(state.join("exemptions.toml")).unwrap_or_default()
 }
 
+/// Waits until a page with this title is loaded.
+fn wait_for_page(browser: &mut Browser, title: &str) {
+    // The title is there before the rest of the page.
+    let loaded = "document.readyState === 'complete' && document.title";
+    poll(PATIENCE, || browser.evaluate(loaded).ok().filter(|found| found == title)).unwrap();
+}
+
 #[test]
 fn explanation_is_that_of_the_command() {
     require_lab!(Network);
@@ -74,8 +81,7 @@ fn exemption_is_added_in_a_browser_without_scripts() {
     let fill = "(() => { const form = document.forms[0]; form.reason.value = 'nightly <copy>'; \
                 form.who.value = 'Ada'; form.until.value = '2200-01-01'; form.querySelector('button').click(); return 1 })()";
     browser.evaluate(fill).unwrap();
-    poll(PATIENCE, || browser.evaluate("document.title").ok().filter(|title| title == "Exempt · smb-sensor"))
-        .unwrap();
+    wait_for_page(&mut browser, "Exempt · smb-sensor");
     let text = browser.evaluate("document.querySelector('main').textContent").unwrap();
     assert!(text.as_str().unwrap().contains("in force"), "{text}");
     let complaints = browser.complaints().unwrap();
@@ -166,18 +172,13 @@ fn verdict_is_given_in_a_browser_without_scripts_and_leads_to_the_exemption() {
     let fill = "(() => { const form = [...document.forms].find(one => one.verdict); form.verdict.value = 'benign'; \
                 form.note.value = 'nightly <copy>'; form.who.value = 'Ada'; form.querySelector('button').click(); return 1 })()";
     browser.evaluate(fill).unwrap();
-    let title = |browser: &mut Browser, wanted: &str| {
-        // The title is there before the rest of the page.
-        let loaded = "document.readyState === 'complete' && document.title";
-        poll(PATIENCE, || browser.evaluate(loaded).ok().filter(|title| title == wanted)).unwrap();
-    };
-    title(&mut browser, "Verdict · smb-sensor");
+    wait_for_page(&mut browser, "Verdict · smb-sensor");
     let text = browser.evaluate("document.querySelector('main').textContent").unwrap();
     let text = text.as_str().unwrap();
     assert!(text.contains("benign, by Ada (status page)"), "{text}");
     assert!(text.contains("--reason 'nightly <copy>'"), "{text}");
     browser.evaluate("document.querySelector('a[href$=\"#exempt\"]').click()").unwrap();
-    title(&mut browser, &format!("Incident {id} · smb-sensor"));
+    wait_for_page(&mut browser, &format!("Incident {id} · smb-sensor"));
     let filled = "(() => { const form = [...document.forms].find(one => one.reason); \
                   return form.reason.value + '|' + form.who.value })()";
     assert_eq!(browser.evaluate(filled).unwrap(), "nightly <copy>|Ada");
