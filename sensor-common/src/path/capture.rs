@@ -32,7 +32,7 @@ use crate::{
     smb::SMB2,
 };
 
-/// Pieces that a flow may tell during one generation: enough for a hundred logons, and an end for whoever makes more.
+/// Pieces that a flow may report during one generation: enough for a hundred log-ons, and a bound for a client that makes more.
 pub const MAX_PIECES: u32 = 512;
 
 /// Of these, pieces of messages of which it is not known yet whether they are evidence.

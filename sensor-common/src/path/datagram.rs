@@ -11,7 +11,7 @@ use crate::{
     slot::Slot,
 };
 
-/// Datagrams that a flow may tell during one generation, and packets of each side after which no further one is looked at.
+/// Datagrams that a flow may report during one generation, and packets of each side after which no further one is looked at.
 const MAX_DATAGRAMS: u32 = 16;
 const MAX_DATAGRAMS_SEEN: u32 = 64;
 

@@ -406,7 +406,7 @@ impl Core {
         has_changed | self.name_host(id)
     }
 
-    /// Notes what the inventory says of the internal host; tells whether that is new.
+    /// Notes what the inventory says of the internal host; returns whether that is new.
     fn name_host(&mut self, id: IncidentId) -> bool {
         let Some(stored) = self.book.stored_mut(id) else { return false };
         let internal = &mut stored.incident.internal;

@@ -71,7 +71,7 @@ impl fmt::Display for AutonomousSystem {
 }
 
 impl Enrichment {
-    /// Takes what `new` knows, and keeps what it does not. Tells whether that changed anything.
+    /// Takes what `new` knows, and keeps what it does not. Returns whether that changed anything.
     pub(crate) fn absorb(&mut self, new: &Self) -> bool {
         let before = self.clone();
         let Self { mac, lease_name, dns_name, configured_names, autonomous_system, country, sightings } = new;

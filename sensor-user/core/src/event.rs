@@ -37,7 +37,7 @@ pub enum Event {
         /// The connection.
         tuple: FiveTuple,
     },
-    /// Something to ask other sensors, or to tell them.
+    /// A question to other sensors, or news for them.
     Term(TermRequest),
 }
 

@@ -32,7 +32,7 @@ fn stays_attached(config: &Config) -> bool {
     config.restart.stays_attached(on_terminal)
 }
 
-/// Loads the kernel program, or goes on with the one that an earlier run left. Tells whether it stays when this run ends.
+/// Loads the kernel program, or goes on with the one that an earlier run left. Returns whether it stays when this run ends.
 ///
 /// # Errors
 /// [`LoadError`]

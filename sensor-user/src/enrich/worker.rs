@@ -66,7 +66,7 @@ pub struct LookupSender {
 }
 
 impl LookupSender {
-    /// Asks. Never waits. Tells whether there was room for the question.
+    /// Asks. Never waits. Returns whether there was room for the question.
     pub(super) fn ask(&self, question: Lookup) -> bool {
         self.questions.try_send(question).is_ok()
     }

@@ -62,7 +62,7 @@ impl Sources {
         }
     }
 
-    /// Reads what changed; tells whether anything had changed but the neighbours.
+    /// Reads what changed; returns whether anything had changed but the neighbours.
     pub(crate) fn refresh(&mut self) -> bool {
         let learnt = self.names.as_ref().is_some_and(ReverseDns::take_learnt);
         let renamed = self.configured.take_changed();

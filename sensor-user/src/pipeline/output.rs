@@ -50,7 +50,7 @@ pub trait Output {
     /// Takes a batch. Never waits.
     fn take(&mut self, batch: Batch, now: Timestamp);
 
-    /// Adds what was found about the hosts of an incident to its events that wait here. Tells whether there was one.
+    /// Adds what was found about the hosts of an incident to its events that wait here. Returns whether there was one.
     fn enrich(&mut self, _enriched: &Enriched, _now: Timestamp) -> bool {
         false
     }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl Core {
-    /// What a connection and its incident are worth together; tells whether a rule found anything.
+    /// What a connection and its incident are worth together; returns whether a rule found anything.
     pub(super) fn assess(
         &self,
         id: IncidentId,

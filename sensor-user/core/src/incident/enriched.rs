@@ -15,7 +15,7 @@ pub struct Enriched {
 }
 
 impl Enriched {
-    /// Adds it to an incident. Tells whether that changed anything.
+    /// Adds it to an incident. Returns whether that changed anything.
     pub fn apply(&self, incident: &mut Incident) -> bool {
         let mut changed = false;
         for (party, new) in

@@ -107,7 +107,7 @@ impl StoredIncident {
         self.written.is_some()
     }
 
-    /// Counts how far a connection got with one of the targets. Tells whether the target is new.
+    /// Counts how far a connection got with one of the targets. Returns whether the target is new.
     pub(crate) fn count_target(&mut self, target: IpAddr, level: EvidenceLevel) -> bool {
         if let Some(known) = self.targets.get_mut(&target) {
             let before = *known;

@@ -6,7 +6,7 @@ use super::{FindingRecord, Incident, book::Assessment};
 use crate::{level::Severity, rules, time::Timestamp};
 
 impl Incident {
-    /// Adds findings and techniques. Tells whether one of them is new.
+    /// Adds findings and techniques. Returns whether one of them is new.
     pub(super) fn add_findings(
         &mut self,
         assessment: &Assessment,
@@ -63,7 +63,7 @@ impl Incident {
         has_changed
     }
 
-    /// Raises severity and risk score; they never fall. Tells whether the severity rose.
+    /// Raises severity and risk score; they never fall. Returns whether the severity rose.
     pub(super) fn raise(&mut self, (severity, risk_score): (Severity, u8)) -> bool {
         let rose = severity > self.severity;
         self.severity = self.severity.max(severity);

@@ -61,7 +61,7 @@ fn widened(net: IpNet, address: IpAddr) -> Option<IpNet> {
 }
 
 impl Incident {
-    /// Merges a connection. Tells whether that brought something that is worth writing, sums left aside.
+    /// Merges a connection. Returns whether that brought something that is worth writing, sums left aside.
     pub(crate) fn merge(&mut self, view: &FlowView<'_>, link: &mut Link) -> bool {
         let now = Contribution::of(view);
         self.counted.replace(&link.counted, &now);

@@ -53,7 +53,7 @@ pub struct RelatedIncidents {
 }
 
 impl RelatedIncidents {
-    /// Adds one, if there is room. Tells whether it is new.
+    /// Adds one, if there is room. Returns whether it is new.
     pub(super) fn add(&mut self, id: IncidentId, kind: RelationKind) -> bool {
         if let Some((_, kinds)) = self.incidents.iter_mut().find(|(known, _)| *known == id) {
             kinds.insert(kind);

@@ -10,7 +10,7 @@ use std::{
 
 use super::SECOND;
 
-/// What a sensor asks the others, or tells them, about an address.
+/// A question of a sensor to the others about an address, or news for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TermRequest {
     /// Whether another sensor knows it. Nobody knows it for that.

@@ -88,7 +88,7 @@ impl Leases {
         Self(files.iter().map(known).collect())
     }
 
-    /// Reads the files that changed; tells whether there was one.
+    /// Reads the files that changed; returns whether there was one.
     pub(super) fn refresh(&mut self) -> bool {
         self.0.iter_mut().fold(false, |changed, known| known.refresh() | changed)
     }

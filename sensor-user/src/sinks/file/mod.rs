@@ -37,7 +37,7 @@ pub struct OutputFile {
     rotation: Rotation,
 }
 
-/// What tells a file from another under the same name: device and inode. `None` for what is no regular file.
+/// Device and inode, which differ between two files with the same name. `None` if the path is no regular file.
 type Identity = Option<(u64, u64)>;
 
 impl OutputFile {
