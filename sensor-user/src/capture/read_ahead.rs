@@ -17,7 +17,7 @@ const CHUNK: usize = 256 << 10;
 /// Most chunks that wait for the reader.
 const MAX_AHEAD: usize = 4;
 
-/// A buffer and the number of bytes in it.
+/// A buffer and the number of bytes in it: none at the end of the source.
 struct Chunk {
     buffer: Box<[u8]>,
     length: usize,
@@ -31,6 +31,8 @@ pub(super) struct ReadAhead {
     chunk: Option<Chunk>,
     /// Bytes of the chunk that were passed on.
     taken: usize,
+    /// Nothing more comes.
+    has_ended: bool,
 }
 
 impl ReadAhead {
@@ -46,7 +48,7 @@ impl ReadAhead {
             let _ = sched_setaffinity(Pid::from_raw(0), &cpus);
             read_all(source, &filled, &buffers);
         })?;
-        Ok(Self { chunks, empty, chunk: None, taken: 0 })
+        Ok(Self { chunks, empty, chunk: None, taken: 0, has_ended: false })
     }
 }
 
@@ -55,15 +57,26 @@ fn read_all(mut source: impl Read, filled: &SyncSender<io::Result<Chunk>>, buffe
     loop {
         let mut buffer = buffers.try_recv().unwrap_or_else(|_| vec![0; CHUNK].into());
         let chunk = match source.read(&mut buffer) {
-            Ok(0) => return,
             Ok(length) => Ok(Chunk { buffer, length }),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => Err(error),
         };
-        let failed = chunk.is_err();
-        if filled.send(chunk).is_err() || failed {
+        let is_last = chunk.as_ref().map_or(true, |chunk| chunk.length == 0);
+        if filled.send(chunk).is_err() || is_last {
             return;
         }
+    }
+}
+
+impl ReadAhead {
+    /// The next chunk; the last one is empty.
+    fn next(&mut self) -> io::Result<Chunk> {
+        let next = self.chunks.recv().unwrap_or_else(|_| {
+            // It sends the end of the source, too.
+            Err(io::Error::other("the thread that reads ahead has failed"))
+        });
+        self.has_ended = next.as_ref().map_or(true, |chunk| chunk.length == 0);
+        next
     }
 }
 
@@ -72,23 +85,20 @@ impl Read for ReadAhead {
         if buffer.is_empty() {
             return Ok(0);
         }
-        let chunk = match &self.chunk {
+        let chunk = match self.chunk.take() {
             Some(chunk) => chunk,
-            None => match self.chunks.recv() {
-                Ok(next) => self.chunk.insert(next?),
-                // The source has ended.
-                Err(_) => return Ok(0),
-            },
+            None if self.has_ended => return Ok(0),
+            None => self.next()?,
         };
         let count = buffer.len().min(chunk.length - self.taken);
         buffer[..count].copy_from_slice(&chunk.buffer[self.taken..][..count]);
         self.taken += count;
-        if self.taken == chunk.length {
+        if self.taken < chunk.length {
+            self.chunk = Some(chunk);
+        } else {
             self.taken = 0;
-            if let Some(chunk) = self.chunk.take() {
-                // After the end of the source nobody needs it.
-                let _ = self.empty.send(chunk.buffer);
-            }
+            // After the end of the source nobody needs the buffer.
+            let _ = self.empty.send(chunk.buffer);
         }
         Ok(count)
     }
@@ -125,7 +135,7 @@ mod tests {
                 *byte = ((self.left - at) % 251) as u8;
             }
             self.left -= count;
-            self.next = self.next * 7 + 13;
+            self.next = (self.next * 7 + 13) % 1_000_003;
             Ok(count)
         }
     }
@@ -147,6 +157,20 @@ mod tests {
         let expected = (0..left).map(|at| ((left - at) % 251) as u8);
         assert!(read.iter().copied().eq(expected));
         assert_eq!(source.read(&mut [0; 8]).unwrap(), 0, "it ends there");
+    }
+
+    #[test]
+    fn thread_that_fails_is_no_end_of_the_capture() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                panic!("a defect");
+            }
+        }
+        let mut source = ahead(Broken);
+        let error = source.read(&mut [0; 8]).unwrap_err().to_string();
+        assert_eq!(error, "the thread that reads ahead has failed");
+        assert_eq!(source.read(&mut [0; 8]).unwrap(), 0);
     }
 
     #[test]
