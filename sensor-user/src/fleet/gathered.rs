@@ -37,15 +37,17 @@ pub(super) struct Reports {
 /// Incidents.
 #[derive(Debug)]
 pub(super) struct Happened {
+    /// Most sensors that are remembered.
+    most_sensors: usize,
     /// Most incidents that are remembered.
-    most: usize,
+    most_incidents: usize,
     /// When a sensor last published one.
     pub(super) sensors: BTreeMap<Name, Timestamp>,
     /// The last document of each, by site, sensor and identifier.
     pub(super) incidents: BTreeMap<Key, Seen>,
     /// Messages that are no documents of a sensor.
     pub(super) unread: Count,
-    /// Documents about further incidents.
+    /// Documents about further incidents, or of further sensors.
     pub(super) beyond: Count,
 }
 
@@ -69,10 +71,17 @@ impl Reports {
 }
 
 impl Happened {
-    /// Nothing yet; at most so many incidents.
-    pub(super) fn new(most: usize) -> Self {
+    /// Nothing yet; at most so many sensors and incidents.
+    pub(super) fn new(most_sensors: usize, most_incidents: usize) -> Self {
         let (sensors, incidents) = (BTreeMap::new(), BTreeMap::new());
-        Self { most, sensors, incidents, unread: Count::default(), beyond: Count::default() }
+        Self {
+            most_sensors,
+            most_incidents,
+            sensors,
+            incidents,
+            unread: Count::default(),
+            beyond: Count::default(),
+        }
     }
 
     /// Takes a document about an incident, which was stored at this time and replaces an earlier one about the same.
@@ -88,10 +97,15 @@ impl Happened {
             self.unread.add(at);
             return;
         }
-        self.sensors.insert(of.name(), at);
-        let (site, sensor) = of.name();
+        let name = of.name();
+        if self.sensors.len() >= self.most_sensors && !self.sensors.contains_key(&name) {
+            self.beyond.add(at);
+            return;
+        }
+        self.sensors.insert(name.clone(), at);
+        let (site, sensor) = name;
         let key = (site, sensor, id);
-        if self.incidents.len() >= self.most && !self.incidents.contains_key(&key) {
+        if self.incidents.len() >= self.most_incidents && !self.incidents.contains_key(&key) {
             self.beyond.add(at);
             return;
         }
@@ -100,7 +114,7 @@ impl Happened {
 
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
-        *self = Self::new(self.most);
+        *self = Self::new(self.most_sensors, self.most_incidents);
     }
 
     /// Forgets everything of which nothing was stored since this time.
@@ -137,7 +151,7 @@ mod tests {
 
     #[test]
     fn incidents_are_bounded_and_the_others_are_counted() {
-        let mut happened = Happened::new(2);
+        let mut happened = Happened::new(1, 2);
         for (id, seconds) in [("1", 1), ("2", 2), ("3", 3), ("2", 4)] {
             happened.take(GRAZ, &document(id, "low", false, "8.8.4.4", seconds), at(seconds));
         }
@@ -147,8 +161,20 @@ mod tests {
     }
 
     #[test]
+    fn sensors_are_bounded_and_documents_of_the_others_are_counted() {
+        let mut happened = Happened::new(2, 9);
+        let mut publish = |sensor: &'static str, seconds| {
+            let of = Publisher { site: "graz", sensor };
+            happened.take(of, &document("1", "low", false, "8.8.4.4", seconds), at(seconds));
+            (happened.sensors.len(), happened.incidents.len(), happened.beyond.messages)
+        };
+        let all = [("a", 1), ("b", 1), ("c", 2), ("a", 3)].map(|(sensor, seconds)| publish(sensor, seconds));
+        assert_eq!(all, [(1, 1, 0), (2, 2, 0), (2, 2, 1), (2, 2, 1)], "one that is known goes on");
+    }
+
+    #[test]
     fn long_identifiers_and_reports_are_not_kept() {
-        let mut happened = Happened::new(9);
+        let mut happened = Happened::new(1, 9);
         happened.take(GRAZ, &document(&"1".repeat(65), "low", false, "8.8.4.4", 1), at(1));
         assert_eq!((happened.incidents.len(), happened.unread.messages), (0, 1));
         let mut reports = Reports::default();
@@ -159,7 +185,7 @@ mod tests {
 
     #[test]
     fn what_is_old_is_forgotten() {
-        let mut happened = Happened::new(1);
+        let mut happened = Happened::new(1, 1);
         happened.take(GRAZ, &document("1", "low", false, "8.8.4.4", 1), at(1));
         happened.take(GRAZ, &document("2", "low", false, "8.8.4.4", 2), at(2));
         happened.take(GRAZ, b"nonsense", at(2));

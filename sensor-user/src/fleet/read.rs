@@ -48,7 +48,7 @@ impl StreamReader {
         Self {
             most_sensors,
             reports: Reports::default(),
-            happened: Happened::new(most_incidents),
+            happened: Happened::new(most_sensors, most_incidents),
             place: None,
         }
     }

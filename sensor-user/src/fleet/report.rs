@@ -140,7 +140,7 @@ pub(super) mod tests {
     }
 
     pub(in crate::fleet) fn fleet() -> Report {
-        let (mut reports, mut happened) = (Reports::default(), Happened::new(100));
+        let (mut reports, mut happened) = (Reports::default(), Happened::new(100, 100));
         let health = Health {
             version: "0.1.0".to_owned(),
             interval: 30,
@@ -176,7 +176,7 @@ pub(super) mod tests {
         let state = |age: i64| {
             let mut reports = Reports::default();
             reports.take(publisher(("graz", "a")), &serde_json::to_vec(&health).unwrap(), at(0));
-            Report::of(&reports, &Happened::new(1), at(-1), at(age)).sensors[0].state
+            Report::of(&reports, &Happened::new(1, 1), at(-1), at(age)).sensors[0].state
         };
         assert_eq!((state(3_600), state(4 * 3_600)), (State::Alive, State::Silent));
     }

@@ -79,14 +79,16 @@ pub(super) fn turn_off_core_dumps() -> Result<(), SecretError> {
     nix::sys::prctl::set_dumpable(false).map_err(SecretError::Dumpable)
 }
 
+/// Warns about a file with a secret that every user may read or change.
+pub(super) fn warn_if_open(path: &Path) {
+    if fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o007 != 0) {
+        warn!("{} holds a secret, and every user may read it; chmod o= protects it", path.display());
+    }
+}
+
 fn from_file(path: &Path) -> Result<Zeroizing<String>, SecretError> {
-    let read = || -> io::Result<_> {
-        let mode = fs::metadata(path)?.permissions().mode();
-        if mode & 0o007 != 0 {
-            warn!("{} holds a secret, and every user may read it; chmod o= protects it", path.display());
-        }
-        fs::read_to_string(path).map(Zeroizing::new)
-    };
+    warn_if_open(path);
+    let read = || fs::read_to_string(path).map(Zeroizing::new);
     let mut secret = read().map_err(|source| SecretError::File { path: path.to_owned(), source })?;
     let length = secret.trim_end_matches(['\r', '\n']).len();
     secret.truncate(length);

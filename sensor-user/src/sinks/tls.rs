@@ -9,7 +9,7 @@ use rustls::{
 };
 use thiserror::Error;
 
-use super::secret::{SecretError, turn_off_core_dumps};
+use super::secret::{SecretError, turn_off_core_dumps, warn_if_open};
 
 /// Options of TLS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -101,6 +101,7 @@ pub fn authorities_of(path: &Path) -> Result<RootCertStore, TlsError> {
 /// [`TlsError::File`], [`TlsError::Secret`]
 pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     turn_off_core_dumps()?;
+    warn_if_open(path);
     PrivateKeyDer::from_pem_file(path).map_err(|error| of(path, error))
 }
 

@@ -135,8 +135,16 @@ async fn entries(bucket: &Store) -> Result<Vec<(String, String)>, String> {
     let keys = bucket.keys().await.map_err(|error| error.to_string())?;
     let mut keys: Vec<String> = keys.try_collect().await.map_err(|error| error.to_string())?;
     keys.sort_unstable();
+    let left_out = keys.len().saturating_sub(MAX_ENTRIES);
+    if left_out > 0 {
+        warn!(
+            "the bucket {} has more than {MAX_ENTRIES} exemptions; the last {left_out} by name are left out: remove some",
+            BUCKET.name
+        );
+        keys.truncate(MAX_ENTRIES);
+    }
     let mut entries = Vec::new();
-    for key in keys.into_iter().take(MAX_ENTRIES) {
+    for key in keys {
         let value = match bucket.get(key.as_str()).await {
             Err(error) if error.kind() == EntryErrorKind::InvalidKey => {
                 warn!("{key:?} in the bucket {} is no valid key and is passed over: delete it", BUCKET.name);
