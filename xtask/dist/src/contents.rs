@@ -49,6 +49,7 @@ const SINGLE: [(&str, &str, Kind); 12] = [
     ("README.md", "/usr/share/doc/smb-sensor/README.md", Kind::Documentation),
     ("ARCHITECTURE.md", "/usr/share/doc/smb-sensor/ARCHITECTURE.md", Kind::Documentation),
     ("CHANGELOG.md", "/usr/share/doc/smb-sensor/CHANGELOG.md", Kind::Documentation),
+    ("SECURITY.md", "/usr/share/doc/smb-sensor/SECURITY.md", Kind::Documentation),
     // Debian's place for licenses.
     ("packaging/debian/copyright", "/usr/share/doc/smb-sensor/copyright", Kind::License),
     ("LICENSE-MIT", "/usr/share/licenses/smb-sensor/LICENSE-MIT", Kind::License),
