@@ -40,7 +40,7 @@ impl Kind {
 const DOC: &str = "/usr/share/doc/smb-sensor";
 
 /// Single files of the sources. /usr/lib/systemd is found by every systemd of the supported distributions.
-const SINGLE: [(&str, &str, Kind); 12] = [
+const SINGLE: [(&str, &str, Kind); 13] = [
     ("packaging/systemd/smb-sensor.service", "/usr/lib/systemd/system/smb-sensor.service", Kind::Plain),
     ("packaging/systemd/smb-sensor.sysusers", "/usr/lib/sysusers.d/smb-sensor.conf", Kind::Plain),
     ("packaging/systemd/smb-sensor.tmpfiles", "/usr/lib/tmpfiles.d/smb-sensor.conf", Kind::Plain),
