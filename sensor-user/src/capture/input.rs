@@ -107,11 +107,11 @@ impl Input {
         Ok(Self { bytes, packing, shared, size, started: false, pending: None, failed: false })
     }
 
-    /// The same, read and unpacked in a thread of its own on any of these CPUs.
+    /// Has a thread of its own read and unpack this input, on any of these CPUs or, without them, on those of the calling thread.
     ///
     /// # Errors
     /// If no thread can be started.
-    pub fn read_ahead(self, cpus: CpuSet) -> io::Result<Self> {
+    pub fn read_ahead(self, cpus: Option<CpuSet>) -> io::Result<Self> {
         Ok(Self { bytes: Box::new(ReadAhead::of(self.bytes, cpus)?), ..self })
     }
 

@@ -31,24 +31,36 @@ pub(super) struct ReadAhead {
     chunk: Option<Chunk>,
     /// Bytes of the chunk that were passed on.
     taken: usize,
-    /// Nothing more comes.
+    /// The last chunk or a failure was received.
     has_ended: bool,
 }
 
 impl ReadAhead {
-    /// Starts to read `source` on any of these CPUs: the calling thread may be bound to one.
+    /// Starts to read `source` on any of these CPUs; without them, on those of the calling thread, which may be bound to one.
     ///
     /// # Errors
     /// If no thread can be started.
-    pub(super) fn of(source: impl Read + Send + 'static, cpus: CpuSet) -> io::Result<Self> {
+    pub(super) fn of(source: impl Read + Send + 'static, cpus: Option<CpuSet>) -> io::Result<Self> {
         let (filled, chunks) = sync_channel(MAX_AHEAD);
         let (empty, buffers) = channel();
         thread::Builder::new().name("read-ahead".to_owned()).spawn(move || {
-            // On the CPU of the calling thread it would read as well, only slower.
-            let _ = sched_setaffinity(Pid::from_raw(0), &cpus);
+            if let Some(cpus) = cpus {
+                // If that is refused, it reads on the CPU of the calling thread, which is only slower.
+                let _ = sched_setaffinity(Pid::from_raw(0), &cpus);
+            }
             read_all(source, &filled, &buffers);
         })?;
         Ok(Self { chunks, empty, chunk: None, taken: 0, has_ended: false })
+    }
+
+    /// Waits for the next chunk; the last one is empty.
+    fn receive(&mut self) -> io::Result<Chunk> {
+        let next = self.chunks.recv().unwrap_or_else(|_| {
+            // At the end of the source the thread sends an empty chunk before it returns.
+            Err(io::Error::other("the thread that reads ahead has failed"))
+        });
+        self.has_ended = next.as_ref().map_or(true, |chunk| chunk.length == 0);
+        next
     }
 }
 
@@ -68,18 +80,6 @@ fn read_all(mut source: impl Read, filled: &SyncSender<io::Result<Chunk>>, buffe
     }
 }
 
-impl ReadAhead {
-    /// The next chunk; the last one is empty.
-    fn next(&mut self) -> io::Result<Chunk> {
-        let next = self.chunks.recv().unwrap_or_else(|_| {
-            // It sends the end of the source, too.
-            Err(io::Error::other("the thread that reads ahead has failed"))
-        });
-        self.has_ended = next.as_ref().map_or(true, |chunk| chunk.length == 0);
-        next
-    }
-}
-
 impl Read for ReadAhead {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
@@ -88,7 +88,7 @@ impl Read for ReadAhead {
         let chunk = match self.chunk.take() {
             Some(chunk) => chunk,
             None if self.has_ended => return Ok(0),
-            None => self.next()?,
+            None => self.receive()?,
         };
         let count = buffer.len().min(chunk.length - self.taken);
         buffer[..count].copy_from_slice(&chunk.buffer[self.taken..][..count]);
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     fn ahead(source: impl Read + Send + 'static) -> ReadAhead {
-        ReadAhead::of(source, sched_getaffinity(Pid::from_raw(0)).unwrap()).unwrap()
+        ReadAhead::of(source, sched_getaffinity(Pid::from_raw(0)).ok()).unwrap()
     }
 
     /// Gives this many bytes in pieces of all lengths, and then fails.
@@ -146,6 +146,13 @@ mod tests {
         let mut read = Vec::new();
         ahead(io::Cursor::new(bytes.clone())).read_to_end(&mut read).unwrap();
         assert!(read == bytes, "{} of {} bytes", read.len(), bytes.len());
+    }
+
+    #[test]
+    fn cpus_need_not_be_known() {
+        let mut read = Vec::new();
+        ReadAhead::of(io::Cursor::new("bytes"), None).unwrap().read_to_end(&mut read).unwrap();
+        assert_eq!(read, b"bytes");
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(super) fn read(reader: &mut Reader, table: &mut TableHelper<'_>, folder: &Pa
         let tls = tls(reader, table, (tls_place, folder));
         let has_clients = tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
         let is_open = !listen.ip().to_canonical().is_loopback() && token.is_none() && !has_clients;
-        if let Some(place) = place.filter(|_| is_open) {
+        if is_open && let Some(place) = place {
             reader.mistake(
                 place,
                 format!(

@@ -109,8 +109,9 @@ pub struct Options {
 /// # Errors
 /// A failure of the replay itself. A damaged capture is reported, and makes the exit code 1.
 pub fn run(options: &Options, config: &Config) -> Result<ExitCode> {
-    // The kernel engine binds this thread to a CPU; the thread that reads the files stays free.
-    let cpus = sched_getaffinity(Pid::from_raw(0)).context("cannot find the CPUs of this process")?;
+    // The kernel engine binds this thread to a CPU; the thread that reads the files stays free. A machine with more CPUs than the
+    // call can name says none, and then files are read on the CPU of this thread.
+    let cpus = sched_getaffinity(Pid::from_raw(0)).ok();
     let engine = options.engine.start(config)?;
     let interrupt = Interrupt::listen().context("cannot listen for SIGINT")?;
     let Kept { terms, key, store } = kept(options.state_dir.as_deref(), config)?;
@@ -229,7 +230,7 @@ enum Stop {
     Failed(anyhow::Error),
 }
 
-fn play(path: &Path, cpus: CpuSet, player: &mut Player, monitor: &Monitor) -> Result<Ended> {
+fn play(path: &Path, cpus: Option<CpuSet>, player: &mut Player, monitor: &Monitor) -> Result<Ended> {
     let Monitor { progress, failure, interrupt } = monitor;
     let input = match Input::open(path).and_then(|input| input.read_ahead(cpus)) {
         Ok(input) => input,
