@@ -157,9 +157,8 @@ pub fn run(options: &Options, config: &Config) -> Result<ExitCode> {
             }
             Ended::Broken(reason) => {
                 whole = false;
-                monitor
-                    .progress
-                    .beside(|| error!("{}: {reason}; the part before was replayed", path.display()));
+                let kept = if player.of_file().frames > 0 { "; the part before was replayed" } else { "" };
+                monitor.progress.beside(|| error!("{}: {reason}{kept}", path.display()));
             }
             Ended::Stopped => break,
         }
@@ -232,12 +231,12 @@ enum Stop {
 
 fn play(path: &Path, cpus: Option<CpuSet>, player: &mut Player, monitor: &Monitor) -> Result<Ended> {
     let Monitor { progress, failure, interrupt } = monitor;
+    player.begin_file();
     let input = match Input::open(path).and_then(|input| input.read_ahead(cpus)) {
         Ok(input) => input,
         Err(error) => return Ok(Ended::Broken(error.into())),
     };
     progress.begin(&path.display().to_string(), input.size(), input.watch());
-    player.begin_file();
     let read = read_frames(input, |frame| {
         progress.frame();
         player.frame(&frame).map_err(Stop::Failed)?;

@@ -8,6 +8,9 @@ use sensor_tests::{ByteOrder, Recording, link};
 use crate::{documents, file, recorded, replay, session, stderr};
 
 /// The capture of the first `frames` frames, as pcap.
+/// Said of a broken file of which frames were read.
+const KEPT: &str = "the part before was replayed";
+
 fn first(session: &Recording, frames: usize) -> Vec<u8> {
     Recording { frames: session.frames[..frames].to_vec() }.pcap(ByteOrder::Little, false, link::ETHERNET)
 }
@@ -74,7 +77,8 @@ fn frame_of_an_undescribed_interface_is_damage() {
 
 #[test]
 fn names_a_file_that_is_no_capture() {
-    reports(&[], &["it is empty"]);
+    let empty = reports(&[], &["it is empty"]);
+    assert!(!stderr(&empty).contains(KEPT), "{}", stderr(&empty));
     reports(&[0xD4, 0xC3, 0xB2, 0xA1, 2], &["ends within its header"]);
     reports(
         b"#!/bin/sh\necho this is no capture at all\n",
@@ -93,6 +97,7 @@ fn cut_packed_capture_reports_its_readable_part() {
     let packed = encoder.finish().unwrap();
     let output = reports(&packed[..packed.len() * 3 / 4], &["damaged at byte"]);
     assert!(!documents(&output).is_empty());
+    assert!(stderr(&output).contains(KEPT), "{}", stderr(&output));
 }
 
 #[test]
@@ -100,9 +105,12 @@ fn broken_file_does_not_stop_the_others() {
     let (_folder, broken) = file("broken.pcap", b"nothing");
     let good = recorded("smb3_00.pcap");
     let good = good.to_str().unwrap();
-    let output = replay(&[&broken, good]);
-    assert_eq!(output.status.code(), Some(1));
-    assert_eq!(documents(&output), documents(&replay(&[good])));
+    for files in [[broken.as_str(), good], [good, "/nonexistent/x.pcap"]] {
+        let output = replay(&files);
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(documents(&output), documents(&replay(&[good])));
+        assert!(!stderr(&output).contains(KEPT), "nothing of the broken file was read: {}", stderr(&output));
+    }
 }
 
 #[test]
