@@ -187,7 +187,7 @@ impl Kernel {
         let entry = entry.into();
         let options = TestRunOptions { data_in: Some(frame), repeat: times, ..TestRunOptions::new() };
         let (ran, passed, dropped): (Result<_, ProgramError>, u32, u32) = match entry.hook {
-            Hook::XdpIngress => (self.xdp()?.test_run(options), XDP_PASS, XDP_DROP),
+            Hook::XdpIngress => (self.xdp(entry.link)?.test_run(options), XDP_PASS, XDP_DROP),
             Hook::TcIngress | Hook::TcEgress => {
                 let name = program::tc(entry.hook, entry.link);
                 (self.program.classifier(name)?.test_run(options), TC_ACT_UNSPEC, TC_ACT_SHOT)
@@ -213,10 +213,10 @@ impl Kernel {
         Ok(())
     }
 
-    /// The XDP program of the settings.
-    fn xdp(&mut self) -> Result<&mut Xdp> {
-        if self.frags {
-            return Ok(self.program.xdp()?);
+    /// The XDP program of the settings for frames that begin with `link`.
+    fn xdp(&mut self, link: Link) -> Result<&mut Xdp> {
+        if self.frags || link == Link::Ip {
+            return Ok(self.program.xdp_for(link)?);
         }
         let xdp: &mut Xdp = self
             .program

@@ -27,12 +27,13 @@ use crate::{
 pub const HOOKS: [Hook; 3] = [Hook::XdpIngress, Hook::TcIngress, Hook::TcEgress];
 
 /// The entry points, those for packets without an Ethernet header among them.
-pub const ENTRIES: [Entry; 5] = [
+pub const ENTRIES: [Entry; 6] = [
     Entry { hook: Hook::XdpIngress, link: Link::Ethernet },
     Entry { hook: Hook::TcIngress, link: Link::Ethernet },
     Entry { hook: Hook::TcEgress, link: Link::Ethernet },
     Entry::ip(Hook::TcIngress),
     Entry::ip(Hook::TcEgress),
+    Entry::ip(Hook::XdpIngress),
 ];
 
 /// Bytes below which BPF_PROG_TEST_RUN refuses any frame: an Ethernet header.

@@ -57,6 +57,23 @@ pub(crate) fn smb_xdp_frags(context: XdpContext) -> u32 {
     )
 }
 
+/// Packets coming in on an interface without an Ethernet header, at generic XDP. The fast path knows Ethernet frames only:
+/// every packet takes the general path.
+#[xdp]
+pub(crate) fn smb_xdp_ip(context: XdpContext) -> u32 {
+    let context = context.ctx;
+    let steps = Steps {
+        plain_v6: smb_plain_v6_in,
+        parse: smb_parse_in_ip,
+        decide: smb_decide_in,
+        quic: smb_quic_in,
+        capture: smb_capture_in,
+        command: smb_command_in,
+    };
+    let then = general(context, &steps);
+    finish(context, then, &steps)
+}
+
 /// What is done out of line with a frame.
 struct Steps {
     plain_v6: extern "C" fn(*mut xdp_md, u32, u32) -> u32,
@@ -92,6 +109,12 @@ fn incoming<B: Bytes + Copy>(context: *mut xdp_md, frame: fn(*mut xdp_md) -> B, 
         FastPath::Unsure => Then::General,
     };
     let then = if then == Then::General { general(context, &steps) } else { then };
+    finish(context, then, &steps)
+}
+
+/// Looks at the messages of a watched packet, and gives XDP's answer.
+#[inline(always)]
+fn finish(context: *mut xdp_md, then: Then, steps: &Steps) -> u32 {
     if then == Then::Capture {
         looks(|| (steps.capture)(context), || (steps.command)(context));
     }
@@ -129,6 +152,12 @@ extern "C" fn smb_plain_v6_in_scattered(context: *mut xdp_md, server: u32, servi
 #[inline(never)]
 extern "C" fn smb_parse_in(context: *mut xdp_md) -> u32 {
     parsed(context.linear(), arrival_of(context), true) as u32
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn smb_parse_in_ip(context: *mut xdp_md) -> u32 {
+    parsed(context.linear(), Arrival { link: Link::Ip, ..arrival_of(context) }, true) as u32
 }
 
 #[unsafe(no_mangle)]

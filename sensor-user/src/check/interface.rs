@@ -70,6 +70,9 @@ fn tried(kernel: &mut KernelProgram, interface: Interface, config: &Config) -> (
         }
         // Nothing better is to be had there.
         (Ingress::Tc(TcMode::Tcx), TcMode::Tcx) if attached.interface.link == Link::Ip => Line::Ok(text),
+        _ if attached.interface.link == Link::Ip => {
+            Line::Limited(format!("{text}: each packet costs more than with TCX"))
+        }
         _ => Line::Limited(format!("{text}: each packet costs more than with native XDP")),
     };
     (line, Some(attached.ingress))

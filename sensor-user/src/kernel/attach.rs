@@ -1,7 +1,7 @@
 //! Attaches the loaded program to interfaces, and detaches it.
 //!
 //! Incoming frames: native XDP, else generic XDP, else TC. Outgoing frames: TC. Packets without an Ethernet header: TC in both
-//! directions. TC means TCX where the kernel has it (6.6 and newer), else a clsact filter. Dropping [`Attached`] detaches
+//! directions, or generic XDP for incoming ones if it is asked for. TC means TCX where the kernel has it (6.6 and newer), else a clsact filter. Dropping [`Attached`] detaches
 //! everything that is not pinned. TCX and XDP links end even when the process is killed.
 
 mod hook;

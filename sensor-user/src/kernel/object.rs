@@ -14,6 +14,7 @@ use aya::{
     util::KernelVersion,
 };
 use sensor_common::{
+    headers::Link,
     settings::{Services, Settings, feature},
     topbits::BLOCK_V6_WORDS,
 };
@@ -175,6 +176,8 @@ pub mod program {
     pub const XDP_IN: &str = "smb_xdp_in";
     /// XDP ingress, also of frames in several buffers.
     pub const XDP_FRAGS: &str = "smb_xdp_frags";
+    /// XDP ingress of an interface whose packets begin with the IP header.
+    pub const XDP_IP: &str = "smb_xdp_ip";
     /// TC ingress.
     pub const TC_IN: &str = "smb_tc_in";
     /// TC egress.
@@ -187,7 +190,7 @@ pub mod program {
     pub const CLOCK: &str = "smb_clock";
 
     /// Those that run for packets.
-    pub const PACKET_PATH: &[&str] = &[XDP_IN, XDP_FRAGS, TC_IN, TC_OUT, TC_IP_IN, TC_IP_OUT];
+    pub const PACKET_PATH: &[&str] = &[XDP_IN, XDP_FRAGS, XDP_IP, TC_IN, TC_OUT, TC_IP_IN, TC_IP_OUT];
 
     /// The TC program of a hook for an interface whose frames begin with `link`.
     #[must_use]
@@ -310,6 +313,20 @@ impl KernelProgram {
         self.programs.find(name)
     }
 
+    /// The XDP program for an interface whose frames begin with `link`, verified when it is first used.
+    ///
+    /// # Errors
+    /// If the kernel refuses it, or the embedded object lacks it.
+    pub fn xdp_for(&mut self, link: Link) -> Result<&mut Xdp, LoadError> {
+        if link == Link::Ethernet {
+            return self.xdp();
+        }
+        if self.programs.find::<Xdp>(program::XDP_IP)?.fd().is_err() {
+            self.programs.load::<Xdp>(program::XDP_IP)?;
+        }
+        self.programs.find(program::XDP_IP)
+    }
+
     /// A TC program by [`program`] name, verified when it is first used.
     ///
     /// # Errors
@@ -327,6 +344,7 @@ impl KernelProgram {
     /// The first refusal.
     pub fn verify(&mut self) -> Result<(), LoadError> {
         self.xdp()?;
+        self.xdp_for(Link::Ip)?;
         for name in [program::TC_IN, program::TC_OUT, program::TC_IP_IN, program::TC_IP_OUT] {
             self.classifier(name)?;
         }

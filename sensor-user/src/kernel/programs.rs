@@ -39,7 +39,8 @@ impl Programs {
             if !path.exists() {
                 continue;
             }
-            let is_xdp = matches!(*name, program::XDP_IN | program::XDP_FRAGS | program::CLOCK);
+            let is_xdp =
+                matches!(*name, program::XDP_IN | program::XDP_FRAGS | program::XDP_IP | program::CLOCK);
             let opened = if is_xdp {
                 Xdp::from_pin(&path, XdpAttachType::Interface).map(Program::Xdp)
             } else {

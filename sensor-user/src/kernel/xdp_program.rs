@@ -26,7 +26,7 @@ impl XdpProgram {
 
     /// Whether another smb-sensor put it there.
     pub(super) fn is_of_a_sensor(&self) -> bool {
-        let ours = [program::XDP_IN, program::XDP_FRAGS];
+        let ours = [program::XDP_IN, program::XDP_FRAGS, program::XDP_IP];
         self.name.as_deref().is_some_and(|name| ours.contains(&name))
     }
 }

@@ -18,9 +18,10 @@ use sensor_user::{
 
 /// Most instructions of a program after translation by the kernel. More is no fault by itself, but should be a deliberate
 /// choice: unused code takes cache space, and verification time on old kernels.
-const BUDGETS: [(&str, u32); 6] = [
+const BUDGETS: [(&str, u32); 7] = [
     (program::XDP_FRAGS, 18_800),
     (program::XDP_IN, 18_800),
+    (program::XDP_IP, 13_800),
     (program::TC_IN, 18_800),
     (program::TC_OUT, 18_800),
     (program::TC_IP_IN, 13_700),
@@ -57,7 +58,7 @@ fn loaded_with(features: u32) -> Result<KernelProgram> {
 fn programs(kernel: &mut KernelProgram) -> Result<Vec<Loaded>> {
     let describe = |(name, budget)| {
         let info = match name {
-            program::XDP_FRAGS | program::XDP_IN => xdp(kernel, name)?.info(),
+            program::XDP_FRAGS | program::XDP_IN | program::XDP_IP => xdp(kernel, name)?.info(),
             _ => kernel.classifier(name)?.info(),
         };
         let info = info.with_context(|| format!("ask about {name}"))?;

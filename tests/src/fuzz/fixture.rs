@@ -22,7 +22,7 @@ pub struct Fixture {
 }
 
 /// Names of [`ENTRIES`].
-const NAMES: [&str; ENTRIES.len()] = ["xdp", "tc-in", "tc-out", "tc-ip-in", "tc-ip-out"];
+const NAMES: [&str; ENTRIES.len()] = ["xdp", "tc-in", "tc-out", "tc-ip-in", "tc-ip-out", "xdp-ip"];
 
 impl Fixture {
     /// Reads a fixture as it is written by [`Display`](fmt::Display).

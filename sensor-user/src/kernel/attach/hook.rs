@@ -3,7 +3,7 @@
 use std::fmt;
 
 use aya::programs::{TcAttachType, XdpMode};
-use sensor_common::slot::Hook;
+use sensor_common::{headers::Link, slot::Hook};
 
 use crate::kernel::{
     pins::Place,
@@ -138,9 +138,11 @@ impl fmt::Display for Direction {
 }
 
 impl IngressChoice {
-    /// The ways by XDP to be tried.
-    pub(super) const fn xdp_modes(self) -> &'static [(Ingress, XdpMode)] {
+    /// The ways by XDP to be tried. Packets without an Ethernet header are left to TC unless XDP is asked for: at generic XDP they are
+    /// socket buffers already, and no driver gives them to native XDP.
+    pub(super) const fn xdp_modes(self, link: Link) -> &'static [(Ingress, XdpMode)] {
         match self {
+            Self::Auto | Self::XdpNative if matches!(link, Link::Ip) => &[],
             Self::Auto => &[(Ingress::XdpNative, XdpMode::Driver), (Ingress::XdpGeneric, XdpMode::Skb)],
             Self::XdpNative => &[(Ingress::XdpNative, XdpMode::Driver)],
             Self::XdpGeneric => &[(Ingress::XdpGeneric, XdpMode::Skb)],

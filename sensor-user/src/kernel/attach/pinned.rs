@@ -50,7 +50,7 @@ pub(super) fn ingress(
     if kernel.pins().is_none() {
         return Ok(None);
     }
-    let by_xdp = choice.xdp_modes().iter().map(|(ingress, _)| *ingress);
+    let by_xdp = choice.xdp_modes(interface.link).iter().map(|(ingress, _)| *ingress);
     let with_tc = matches!(choice, IngressChoice::Auto | IngressChoice::Tc);
     let by_tc = tc.modes().iter().map(|mode| Ingress::Tc(*mode)).filter(|_| with_tc);
     let allowed: Vec<_> = by_xdp.chain(by_tc).collect();
@@ -133,7 +133,7 @@ fn link(
         return Err(Useless::NotThere);
     }
     if !place.is_tc() {
-        let xdp = kernel.xdp()?;
+        let xdp = kernel.xdp_for(interface.link)?;
         let wanted = xdp.info()?.id();
         if id == wanted {
             return Ok((id, AnyLink::Pinned(link)));

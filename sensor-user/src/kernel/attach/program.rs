@@ -140,13 +140,11 @@ pub(super) fn attach_ingress(
         return Ok(Incoming { ingress, program, instead: None });
     }
     let mut reasons = Vec::new();
-    let mut modes = choice.xdp_modes();
-    if interface.link == Link::Ip && !modes.is_empty() {
-        reasons.push("XDP: it takes Ethernet frames, and this interface has none".to_owned());
-        modes = &[];
+    if choice == IngressChoice::XdpNative && interface.link == Link::Ip {
+        reasons.push("native XDP: it takes Ethernet frames, and this interface has none".to_owned());
     }
-    for (ingress, mode) in modes {
-        let xdp = match kernel.xdp() {
+    for (ingress, mode) in choice.xdp_modes(interface.link) {
+        let xdp = match kernel.xdp_for(interface.link) {
             Ok(xdp) => xdp,
             Err(LoadError::Verifier { source, .. }) if choice == IngressChoice::Auto => {
                 reasons.push(format!("{ingress}: the kernel refused the program ({})", describe(&source)));
