@@ -15,7 +15,13 @@ use nix::sched::CpuSet;
 
 use super::{read_ahead::ReadAhead, zstd::ZstdFrames};
 
-/// Bytes for which the first read waits: more than a capture's header, so that a slow pipe does not look like a cut file.
+/// Bytes by which a capture and the length of its header are known.
+const MAGIC: usize = 12;
+
+/// Length of the file header of pcap.
+const PCAP_HEADER: usize = 24;
+
+/// Bytes for which the first read waits where they are no header of a capture.
 const HEAD: usize = 4_096;
 
 /// Bytes read from the system at a time.
@@ -107,12 +113,17 @@ impl Input {
         Ok(Self { bytes, packing, shared, size, started: false, pending: None, failed: false })
     }
 
-    /// Has a thread of its own read and unpack this input, on any of these CPUs or, without them, on those of the calling thread.
+    /// Has a thread of its own read and unpack this input, on any of these CPUs or, without them, on those of the calling thread. A
+    /// source that gives no bytes is waited for as long as more are wanted; then it ends with an error.
     ///
     /// # Errors
     /// If no thread can be started.
-    pub fn read_ahead(self, cpus: Option<CpuSet>) -> io::Result<Self> {
-        Ok(Self { bytes: Box::new(ReadAhead::of(self.bytes, cpus)?), ..self })
+    pub fn read_ahead(
+        self,
+        cpus: Option<CpuSet>,
+        is_wanted: impl Fn() -> bool + Send + 'static,
+    ) -> io::Result<Self> {
+        Ok(Self { bytes: Box::new(ReadAhead::of(self.bytes, cpus, is_wanted)?), ..self })
     }
 
     /// Its packed length in bytes; `None` if unknown.
@@ -131,13 +142,22 @@ impl Input {
         if let Some(error) = self.pending.take() {
             return Err(error);
         }
-        let least = if self.started { 1 } else { HEAD.min(buffer.len()) };
-        self.started = true;
+        let is_first = !std::mem::replace(&mut self.started, true);
+        // The header comes alone: the library reads twice before it parses anything, and the second time would wait for bytes behind
+        // all that a pipe holds now.
+        let (mut least, mut most) = if is_first { (MAGIC, MAGIC) } else { (1, buffer.len()) };
+        most = most.min(buffer.len());
         let mut count = 0;
-        while count < least {
-            match self.bytes.read(&mut buffer[count..]) {
+        while count < least.min(most) {
+            match self.bytes.read(&mut buffer[count..most]) {
                 Ok(0) => break,
-                Ok(more) => count += more,
+                Ok(more) => {
+                    count += more;
+                    if is_first && count == MAGIC {
+                        least = header_len(&buffer[..MAGIC]).min(buffer.len());
+                        most = least;
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if count > 0 => {
                     self.pending = Some(error);
@@ -168,6 +188,24 @@ impl Read for Input {
     }
 }
 
+/// Length of the header of a capture that begins with these bytes; [`HEAD`] for one that is not recognised.
+fn header_len(magic: &[u8]) -> usize {
+    match magic {
+        // The file header of pcap, in both byte orders, with microseconds, nanoseconds, and in Kuznetzov's form.
+        [0xA1, 0xB2, 0xC3, 0xD4, ..] | [0xD4, 0xC3, 0xB2, 0xA1, ..] => PCAP_HEADER,
+        [0xA1, 0xB2, 0x3C, 0x4D, ..] | [0x4D, 0x3C, 0xB2, 0xA1, ..] => PCAP_HEADER,
+        [0xA1, 0xB2, 0xCD, 0x34, ..] | [0x34, 0xCD, 0xB2, 0xA1, ..] => PCAP_HEADER,
+        // The section header block of pcapng: its total length in the byte order of the section.
+        [0x0A, 0x0D, 0x0D, 0x0A, length @ .., 0x1A, 0x2B, 0x3C, 0x4D] => {
+            length.try_into().map_or(HEAD, |length| u32::from_be_bytes(length) as usize)
+        }
+        [0x0A, 0x0D, 0x0D, 0x0A, length @ .., 0x4D, 0x3C, 0x2B, 0x1A] => {
+            length.try_into().map_or(HEAD, |length| u32::from_le_bytes(length) as usize)
+        }
+        _ => HEAD,
+    }
+}
+
 /// The error of unpacking, as text for the owner of the file.
 fn in_words(packing: &str, error: io::Error) -> io::Error {
     const REMEDY: &str = "fetch it again, or pack it again";
@@ -180,4 +218,45 @@ fn in_words(packing: &str, error: io::Error) -> io::Error {
         _ => return error,
     };
     io::Error::new(io::ErrorKind::InvalidData, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives a byte at a time, and fails when it is asked for more.
+    struct Slow(std::vec::IntoIter<u8>);
+
+    impl Read for Slow {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            buffer[0] = self.0.next().ok_or_else(|| io::Error::other("it would wait"))?;
+            Ok(1)
+        }
+    }
+
+    #[test]
+    fn first_read_is_the_whole_header_and_no_more() {
+        let pcap = [&[0xD4, 0xC3, 0xB2, 0xA1][..], &[0; 40]].concat();
+        let section = |length: [u8; 4], order: [u8; 4]| {
+            [&[0x0A, 0x0D, 0x0D, 0x0A], &length[..], &order[..], &[0; 100]].concat()
+        };
+        let little = section(40_u32.to_le_bytes(), [0x4D, 0x3C, 0x2B, 0x1A]);
+        let big = section(48_u32.to_be_bytes(), [0x1A, 0x2B, 0x3C, 0x4D]);
+        for (bytes, length) in [(pcap, 24), (little, 40), (big, 48)] {
+            let mut input = Input::of(Slow(bytes.clone().into_iter()), None).unwrap();
+            let mut buffer = [0; 4_096];
+            assert_eq!(input.read(&mut buffer).unwrap(), length);
+            assert_eq!(buffer[..length], bytes[..length]);
+            assert!(input.watch().failure().is_none(), "nothing was waited for");
+            assert_eq!(input.read(&mut buffer).unwrap(), 1, "later reads give what there is");
+        }
+    }
+
+    #[test]
+    fn absurd_length_of_a_header_is_bounded_by_the_buffer() {
+        let bytes =
+            [&[0x0A, 0x0D, 0x0D, 0x0A], &u32::MAX.to_le_bytes()[..], &[0x4D, 0x3C, 0x2B, 0x1A], &[7; 9_000]];
+        let mut input = Input::of(Cursor::new(bytes.concat()), None).unwrap();
+        assert_eq!(input.read(&mut [0; 5_000]).unwrap(), 5_000);
+    }
 }

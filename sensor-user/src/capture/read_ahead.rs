@@ -2,8 +2,9 @@
 
 use std::{
     io::{self, Read},
-    sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel},
     thread,
+    time::Duration,
 };
 
 use nix::{
@@ -16,6 +17,9 @@ const CHUNK: usize = 256 << 10;
 
 /// Most chunks that wait for the reader.
 const MAX_AHEAD: usize = 4;
+
+/// Time between two questions whether more bytes are wanted, while the source gives none.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A buffer and the number of bytes in it: none at the end of the source.
 struct Chunk {
@@ -33,6 +37,8 @@ pub(super) struct ReadAhead {
     taken: usize,
     /// The last chunk or a failure was received.
     has_ended: bool,
+    /// Whether more bytes are wanted. If not, a source that gives none, such as a quiet pipe, is not waited for.
+    is_wanted: Box<dyn Fn() -> bool + Send>,
 }
 
 impl ReadAhead {
@@ -40,7 +46,11 @@ impl ReadAhead {
     ///
     /// # Errors
     /// If no thread can be started.
-    pub(super) fn of(source: impl Read + Send + 'static, cpus: Option<CpuSet>) -> io::Result<Self> {
+    pub(super) fn of(
+        source: impl Read + Send + 'static,
+        cpus: Option<CpuSet>,
+        is_wanted: impl Fn() -> bool + Send + 'static,
+    ) -> io::Result<Self> {
         let (filled, chunks) = sync_channel(MAX_AHEAD);
         let (empty, buffers) = channel();
         thread::Builder::new().name("read-ahead".to_owned()).spawn(move || {
@@ -50,15 +60,24 @@ impl ReadAhead {
             }
             read_all(source, &filled, &buffers);
         })?;
-        Ok(Self { chunks, empty, chunk: None, taken: 0, has_ended: false })
+        Ok(Self { chunks, empty, chunk: None, taken: 0, has_ended: false, is_wanted: Box::new(is_wanted) })
     }
 
     /// Waits for the next chunk; the last one is empty.
     fn receive(&mut self) -> io::Result<Chunk> {
-        let next = self.chunks.recv().unwrap_or_else(|_| {
-            // At the end of the source the thread sends an empty chunk before it returns.
-            Err(io::Error::other("the thread that reads ahead has failed"))
-        });
+        let next = loop {
+            match self.chunks.recv_timeout(LOOK) {
+                Ok(next) => break next,
+                Err(RecvTimeoutError::Timeout) if (self.is_wanted)() => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    break Err(io::Error::other("the input is no longer wanted"));
+                }
+                // At the end of the source the thread sends an empty chunk before it returns.
+                Err(RecvTimeoutError::Disconnected) => {
+                    break Err(io::Error::other("the thread that reads ahead has failed"));
+                }
+            }
+        };
         self.has_ended = next.as_ref().map_or(true, |chunk| chunk.length == 0);
         next
     }
@@ -116,7 +135,7 @@ mod tests {
     use super::*;
 
     fn ahead(source: impl Read + Send + 'static) -> ReadAhead {
-        ReadAhead::of(source, sched_getaffinity(Pid::from_raw(0)).ok()).unwrap()
+        ReadAhead::of(source, sched_getaffinity(Pid::from_raw(0)).ok(), || true).unwrap()
     }
 
     /// Gives this many bytes in pieces of all lengths, and then fails.
@@ -151,7 +170,7 @@ mod tests {
     #[test]
     fn cpus_need_not_be_known() {
         let mut read = Vec::new();
-        ReadAhead::of(io::Cursor::new("bytes"), None).unwrap().read_to_end(&mut read).unwrap();
+        ReadAhead::of(io::Cursor::new("bytes"), None, || true).unwrap().read_to_end(&mut read).unwrap();
         assert_eq!(read, b"bytes");
     }
 
@@ -177,6 +196,17 @@ mod tests {
         let mut source = ahead(Broken);
         let error = source.read(&mut [0; 8]).unwrap_err().to_string();
         assert_eq!(error, "the thread that reads ahead has failed");
+        assert_eq!(source.read(&mut [0; 8]).unwrap(), 0);
+    }
+
+    #[test]
+    fn quiet_source_is_left_when_no_more_is_wanted() {
+        let (source, _writer) = io::pipe().unwrap();
+        let looks = AtomicUsize::new(0);
+        let is_wanted = move || looks.fetch_add(1, Ordering::SeqCst) == 0;
+        let mut source = ReadAhead::of(source, None, is_wanted).unwrap();
+        let error = source.read(&mut [0; 8]).unwrap_err().to_string();
+        assert_eq!(error, "the input is no longer wanted");
         assert_eq!(source.read(&mut [0; 8]).unwrap(), 0);
     }
 

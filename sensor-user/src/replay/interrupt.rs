@@ -55,7 +55,7 @@ async fn wait([mut interrupt, mut terminate]: [Signal; 2], asked: &AtomicBool) {
             _ = terminate.recv() => {}
         }
         if asked.swap(true, Ordering::Relaxed) {
-            // Reading may wait for ever, on a pipe without a writer.
+            // The first bytes of an input, and a reader of the output, may be waited for without end.
             std::process::exit(i32::from(INTERRUPTED));
         }
     }

@@ -130,7 +130,9 @@ pub fn run(options: &Options, config: &Config) -> Result<ExitCode> {
     let on_terminal = io::stdout().is_terminal();
     let progress = if io::stderr().is_terminal() { Progress::on_terminal() } else { Progress::none() };
     let form = if options.json || options.flows || !on_terminal { Form::Json } else { Form::Lines };
-    let watched = on_terminal || options.speed != Speed::Max;
+    // What comes from a pipe may be happening now.
+    let from_pipe = options.files.iter().any(|path| path == Path::new("-"));
+    let watched = on_terminal || from_pipe || options.speed != Speed::Max;
     let interface = Interface {
         name: INTERFACE.to_owned(),
         index: engine::INTERFACE,
@@ -232,7 +234,9 @@ enum Stop {
 fn play(path: &Path, cpus: Option<CpuSet>, player: &mut Player, monitor: &Monitor) -> Result<Ended> {
     let Monitor { progress, failure, interrupt } = monitor;
     player.begin_file();
-    let input = match Input::open(path).and_then(|input| input.read_ahead(cpus)) {
+    let stopped = interrupt.clone();
+    let input = Input::open(path).and_then(|input| input.read_ahead(cpus, move || !stopped.is_asked()));
+    let input = match input {
         Ok(input) => input,
         Err(error) => return Ok(Ended::Broken(error.into())),
     };
@@ -244,6 +248,8 @@ fn play(path: &Path, cpus: Option<CpuSet>, player: &mut Player, monitor: &Monito
     });
     match read {
         Ok(Ok(())) => Ok(Ended::Whole),
+        // The input ended because nobody wanted more.
+        Ok(Err(_)) if interrupt.is_asked() => Ok(Ended::Stopped),
         Ok(Err(reason)) => Ok(Ended::Broken(reason)),
         Err(Stop::Enough) => Ok(Ended::Stopped),
         Err(Stop::Failed(error)) => Err(error),

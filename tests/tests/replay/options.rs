@@ -1,7 +1,7 @@
 //! The flags, and the clock.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Write as _},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -11,6 +11,7 @@ use nix::{
     unistd::Pid,
 };
 use sensor_tests::{Agent, ByteOrder, Recording, documents_of, link, text};
+use serde_json::Value;
 
 use crate::{documents, file, recorded, replay, session, stderr};
 
@@ -143,6 +144,26 @@ fn interrupted_replay_reports_its_results() {
         documents.iter().any(|one| text(one, "/smb_sensor/incident/status") == "closed"),
         "{documents:#?}"
     );
+}
+
+#[test]
+fn interrupt_ends_a_replay_whose_pipe_is_quiet() {
+    let capture = session().pcap(ByteOrder::Little, false, link::ETHERNET);
+    let mut command = Command::new(Agent::program().unwrap());
+    command.args(["replay", "--json", "-"]).stdin(Stdio::piped());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // The writer keeps its end, and writes nothing more.
+    let mut pipe = child.stdin.take().unwrap();
+    pipe.write_all(&capture).unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    drop(pipe);
+    let documents = documents_of(rest.iter().chain([&first]).map(String::as_str)).unwrap();
+    let is_closed = |one: &Value| text(one, "/smb_sensor/incident/status") == "closed";
+    assert!(documents.iter().any(is_closed), "{documents:#?}");
 }
 
 #[test]
