@@ -3,6 +3,7 @@
 use std::{fs, io, path::PathBuf};
 
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
+use sensor_core::level::Severity;
 use thiserror::Error;
 
 use crate::storage::{DocumentKind, DocumentRow};
@@ -67,7 +68,7 @@ impl Template {
         self.0.get_template(NAME)?.render(context! {
             id => document.id.clone(),
             kind => kind,
-            severity => document.severity,
+            severity => document.severity.map_or(0, Severity::number),
             time => seconds,
             document => fields,
         })
@@ -87,7 +88,7 @@ mod tests {
             sequence: 1,
             id: "f00-1".to_owned(),
             kind: DocumentKind::Incident,
-            severity: 73,
+            severity: Some(Severity::High),
             at: 1_700_000_000_500_000_000,
             body: body.to_owned(),
             brief: Vec::new(),
