@@ -317,3 +317,27 @@ fn changed_output_that_cannot_start_is_tried_again() {
     assert_eq!(stage.taken(), ["1"], "the other went on");
     run.end();
 }
+
+#[test]
+fn output_whose_template_names_a_field_of_the_document_does_not_start() {
+    let stage = Stage::new([]);
+    let Opened { handle, .. } = Writer::open(stage.folder.path(), Bounds::default(), 0).unwrap();
+    let template = stage.folder.path().join("body.j2");
+    fs::write(&template, "\n{{ document.event.action }}").unwrap();
+    let options = WebhookOptions {
+        url: WebhookUrl::Plain("http://127.0.0.1:1/".to_owned()),
+        template: Some(template.clone()),
+        content_type: "application/json".to_owned(),
+        headers: vec![],
+        signature: None,
+        tls: TlsOptions::default(),
+        timeout: PATIENCE,
+    };
+    let cards = OutputOptions { destination: Destination::Webhook(options), ..output("cards") };
+    let error = none(stage.folder.path(), &handle, &Supervisor::default()).start_all(&[cards]).unwrap_err();
+    let expected = format!(
+        "the output cards: {}, line 2: document.event.action is not a value of a template; write action",
+        template.display()
+    );
+    assert_eq!(error.to_string(), expected);
+}
