@@ -98,8 +98,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(incidents(folder.path()).is_empty());
         let Opened { writer, handle, .. } = Writer::open(folder.path(), Bounds::default(), 0).unwrap();
-        let row =
-            IncidentRow { id: "7f3a91c05be2d846".into(), severity: 99, last: 1, open: true, state: vec![] };
+        let row = IncidentRow {
+            id: "7f3a91c05be2d846".into(),
+            severity: sensor_core::level::Severity::Critical,
+            last: 1,
+            open: true,
+            state: vec![],
+        };
         assert!(handle.submit(RowBatch { incidents: vec![row], ..RowBatch::default() }).is_ok());
         drop(handle);
         writer.run().unwrap();

@@ -165,25 +165,21 @@ fn document(event: &Event, sensor: &ecs::Sensor) -> Option<NewDocument> {
         Event::Incident(event) => {
             let incident = &event.incident;
             let id = Some(incident.id.to_string());
-            (ecs::incident(event, sensor), DocumentKind::Incident, id, incident.severity.number(), event.at)
+            (ecs::incident(event, sensor), DocumentKind::Incident, id, Some(incident.severity), event.at)
         }
         Event::Quota(summary) => (
             ecs::quota(summary, sensor),
             DocumentKind::Incident,
             None,
-            summary.rule.severity.number(),
+            Some(summary.rule.severity),
             summary.at,
         ),
-        Event::Campaign(summary) => (
-            ecs::campaign(summary, sensor),
-            DocumentKind::Incident,
-            None,
-            summary.severity.number(),
-            summary.at,
-        ),
+        Event::Campaign(summary) => {
+            (ecs::campaign(summary, sensor), DocumentKind::Incident, None, Some(summary.severity), summary.at)
+        }
         Event::Flow(flow) => {
             let incident = flow.incident.map(|id| id.to_string());
-            (ecs::flow(flow, sensor), DocumentKind::Flow, incident, 0, flow.view().last)
+            (ecs::flow(flow, sensor), DocumentKind::Flow, incident, None, flow.view().last)
         }
         Event::Joined { .. } | Event::Left { .. } | Event::Term(_) => return None,
     };
@@ -212,7 +208,7 @@ fn done(document: ecs::Document, at: Timestamp) -> NewDocument {
         id: document.id().to_owned(),
         kind: DocumentKind::Incident,
         incident: None,
-        severity: ecs::RESPONSE_SEVERITY,
+        severity: Some(ecs::RESPONSE_SEVERITY),
         at: at.unix_nanos(),
         brief: document.brief().to_bytes(),
         body: document.line(),
@@ -309,6 +305,8 @@ impl Output for StoreOutput {
 
 #[cfg(test)]
 mod tests {
+    use sensor_core::level::Severity;
+
     use super::*;
     use crate::{
         runtime::Supervisor,
@@ -339,14 +337,14 @@ mod tests {
                 id: number.to_string(),
                 kind: DocumentKind::Incident,
                 incident: None,
-                severity: 21,
+                severity: Some(Severity::Low),
                 at: 0,
                 body: "x".repeat(1 << 20),
                 brief: Vec::new(),
             }],
             incidents: vec![IncidentRow {
                 id: number.to_string(),
-                severity: 21,
+                severity: Severity::Low,
                 last: 0,
                 open: true,
                 state: vec![],

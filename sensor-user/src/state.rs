@@ -125,7 +125,7 @@ fn contacts(incident: &Incident) -> impl Iterator<Item = Contact> {
             external: external.to_string(),
             internal: internal.to_string(),
             at: at.unix_nanos(),
-            level: incident.level as u8,
+            level: incident.level,
         })
     })
 }
@@ -188,7 +188,7 @@ pub fn incident_row(stored: &StoredIncident) -> IncidentRow {
     let incident = &stored.incident;
     IncidentRow {
         id: incident.id.to_string(),
-        severity: incident.severity.number(),
+        severity: incident.severity,
         last: incident.last.unix_nanos(),
         open: incident.closed.is_none(),
         state: bytes(stored),
@@ -217,7 +217,13 @@ mod tests {
     fn finds_the_addresses_of_a_stored_incident() {
         let mut leak = fixtures::leak_accepted();
         leak.external.addresses.push("2001:db8::200".parse().unwrap());
-        let row = IncidentRow { id: "7f3a".into(), severity: 99, last: 0, open: true, state: bytes(&leak) };
+        let row = IncidentRow {
+            id: "7f3a".into(),
+            severity: leak.severity,
+            last: 0,
+            open: true,
+            state: bytes(&leak),
+        };
         let holds = |address: &str| may_hold(&row, address.parse().unwrap());
         assert!(holds("8.8.4.4") && holds("10.0.0.2") && holds("2001:db8::200"));
         assert!(!holds("9.9.9.9") && !holds("2001:db8::1"));

@@ -124,7 +124,7 @@ impl Given {
                 id: document.id().to_owned(),
                 kind: DocumentKind::Incident,
                 incident: Some(row.id.clone()),
-                severity: incident.severity.number(),
+                severity: Some(incident.severity),
                 at: verdict_entry.at.unix_nanos(),
                 brief: document.brief().to_bytes(),
                 body: document.line(),

@@ -7,6 +7,7 @@ use sensor_core::{
     event::Event,
     exempt::Hit,
     incident::{Incident, IncidentId, QuotaSummary, fixtures},
+    level::Severity,
     rules,
 };
 use sensor_user::{
@@ -95,7 +96,7 @@ pub fn fill(
         id: "oldest".to_owned(),
         kind: DocumentKind::Incident,
         incident: None,
-        severity: 21,
+        severity: Some(Severity::Low),
         at: (fixtures::START - month).unix_nanos(),
         body: "{}".to_owned(),
         brief: Vec::new(),

@@ -94,7 +94,7 @@ impl StatusPage {
             id: incident.id.to_string(),
             kind: DocumentKind::Incident,
             incident: Some(incident.id.to_string()),
-            severity: incident.severity.number(),
+            severity: Some(incident.severity),
             at: incident.last.unix_nanos(),
             body: "{}".to_owned(),
             brief: Vec::new(),

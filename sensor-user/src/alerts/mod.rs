@@ -81,7 +81,7 @@ pub fn in_full(incident: &Incident, reader: &Reader) -> Result<String> {
 
 fn many(args: &AlertsArgs, reader: &Reader) -> Result<ExitCode> {
     let query = IncidentQuery {
-        severity: args.least_severity().number(),
+        min_severity: Some(args.least_severity()),
         open: args.open,
         since: args.since.map(sensor_core::time::Timestamp::unix_nanos),
     };
@@ -158,7 +158,8 @@ fn documents(args: &AlertsArgs, reader: &Reader, kind: DocumentKind) -> Result<E
         write_documents(reader, &query)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let all = IncidentQuery { severity: args.least_severity().number(), open: args.open, since: query.since };
+    let all =
+        IncidentQuery { min_severity: Some(args.least_severity()), open: args.open, since: query.since };
     for row in reader.incidents(&all)? {
         if args.fits(&incident(&row)?) {
             write_documents(reader, &DocumentQuery { incident: Some(row.id), ..query.clone() })?;

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use schemars::JsonSchema;
-use sensor_core::incident::{CampaignAction, CampaignSummary};
+use sensor_core::{
+    incident::{CampaignAction, CampaignSummary},
+    level::{EvidenceLevel, Severity},
+};
 use serde::Serialize;
 
 use super::{
@@ -61,9 +64,11 @@ struct CampaignFields {
     accounts: Vec<String>,
     /// What they have in common, with the number of times.
     common: BTreeMap<&'static str, u64>,
-    severity: &'static str,
+    #[schemars(with = "String")]
+    severity: Severity,
     /// The highest level of evidence.
-    evidence: &'static str,
+    #[schemars(with = "String")]
+    evidence: EvidenceLevel,
 }
 
 /// Its identifier: a campaign is written when it has grown or its severity has risen.
@@ -99,7 +104,7 @@ pub(super) fn document(summary: &CampaignSummary, sensor: &Sensor) -> CampaignDo
             dataset: DocumentKind::Incident.dataset(),
             id: Some(id(summary)),
             sequence: Some(summary.incidents),
-            severity: Some(summary.severity.number()),
+            severity: Some(summary.severity),
             risk_score: Some(summary.risk_score),
             start: rfc3339(summary.first),
             end: rfc3339(summary.last),
@@ -121,8 +126,8 @@ pub(super) fn document(summary: &CampaignSummary, sensor: &Sensor) -> CampaignDo
                 external_addresses: texts(&summary.external.1),
                 accounts: summary.accounts.clone(),
                 common: summary.kinds.iter().map(|(kind, count)| (kind.name(), *count)).collect(),
-                severity: summary.severity.name(),
-                evidence: summary.level.name(),
+                severity: summary.severity,
+                evidence: summary.level,
             },
         },
     }

@@ -1,7 +1,8 @@
 //! The fields of the Elastic Common Schema that documents use.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use sensor_core::{address::Direction, level::Severity};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{ECS_VERSION, Sensor};
 use crate::storage::DocumentKind;
@@ -112,7 +113,9 @@ pub(super) struct Event {
     /// Number within its incident, from 1.
     pub sequence: Option<u64>,
     /// 21, 47, 73 or 99.
-    pub severity: Option<u8>,
+    #[serde(serialize_with = "number")]
+    #[schemars(with = "Option<u8>")]
+    pub severity: Option<Severity>,
     /// 0 to 100.
     pub risk_score: Option<u8>,
     /// First packet.
@@ -123,6 +126,11 @@ pub(super) struct Event {
     pub duration: u64,
     pub created: Option<String>,
     pub ingested: Option<String>,
+}
+
+/// A severity as its number.
+fn number<S: Serializer>(severity: &Option<Severity>, serializer: S) -> Result<S::Ok, S::Error> {
+    severity.map(Severity::number).serialize(serializer)
 }
 
 /// ECS `rule`.
@@ -223,7 +231,8 @@ pub(super) struct Network {
     pub transport: Option<&'static str>,
     #[serde(rename = "type")]
     pub kind: Option<&'static str>,
-    pub direction: Option<&'static str>,
+    #[schemars(with = "Option<String>")]
+    pub direction: Option<Direction>,
     pub protocol: Option<&'static str>,
     /// Community ID, version 1, seed 0.
     pub community_id: Option<String>,

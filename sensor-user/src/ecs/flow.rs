@@ -108,7 +108,8 @@ struct SmbSensor {
 #[serde(deny_unknown_fields)]
 struct EvidenceFields {
     /// How far the client got; absent where it is not known which side is the client.
-    level: Option<&'static str>,
+    #[schemars(with = "Option<String>")]
+    level: Option<EvidenceLevel>,
     roles_known: bool,
     smb_spoken: bool,
     one_sided: bool,
@@ -190,7 +191,7 @@ pub(super) fn document(summary: &FlowSummary, sensor: &Sensor) -> FlowDocument {
         tls: Tls::of(quic, view.tls_server),
         smb_sensor: SmbSensor {
             evidence: EvidenceFields {
-                level: view.roles_known.then(|| view.level.name()),
+                level: view.roles_known.then_some(view.level),
                 roles_known: view.roles_known,
                 smb_spoken: view.smb_spoken,
                 one_sided: view.one_sided,
@@ -295,7 +296,7 @@ fn network(view: &FlowView<'_>) -> Network {
     Network {
         transport: Some(endpoint::transport(view.tuple.transport)),
         kind: Some(if view.client.is_ipv4() { "ipv4" } else { "ipv6" }),
-        direction: view.roles_known.then(|| view.direction.name()),
+        direction: view.roles_known.then_some(view.direction),
         protocol: spoken.then(|| endpoint::protocol(view.service)),
         community_id: endpoint::community_id(view.client, view.server, view.tuple.transport),
         bytes: Some(view.counts.bytes.iter().sum()),

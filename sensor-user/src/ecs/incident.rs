@@ -125,7 +125,7 @@ fn event_fields(event: &IncidentEvent) -> Event {
         dataset: DocumentKind::Incident.dataset(),
         id: Some(format!("{}-{}", incident.id, event.sequence)),
         sequence: Some(event.sequence),
-        severity: Some(incident.severity.number()),
+        severity: Some(incident.severity),
         risk_score: Some(incident.risk_score),
         start: rfc3339(incident.first),
         end: rfc3339(incident.last),
@@ -220,7 +220,7 @@ fn network(incident: &Incident) -> Network {
     Network {
         transport: transport.map(endpoint::transport),
         kind: client.map(|ip| if ip.is_ipv4() { "ipv4" } else { "ipv6" }),
-        direction: Some(incident.direction.name()),
+        direction: Some(incident.direction),
         protocol: service.filter(|service| spoken || *service != Service::Smb).map(endpoint::protocol),
         community_id: connection
             .filter(|_| incident.counted.connections == 1)

@@ -31,6 +31,7 @@ use schemars::{JsonSchema, Schema};
 use sensor_core::{
     event::FlowSummary,
     incident::{CampaignSummary, Incident, IncidentEvent, QuotaSummary},
+    level::Severity,
     service::Service,
     time::Timestamp,
 };
@@ -128,7 +129,7 @@ pub fn verdict(
 }
 
 /// `event.severity` of responses.
-pub const RESPONSE_SEVERITY: u8 = response::SEVERITY;
+pub const RESPONSE_SEVERITY: Severity = response::SEVERITY;
 
 /// The document of a finished connection.
 #[must_use]

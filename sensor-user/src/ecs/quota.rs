@@ -90,7 +90,7 @@ pub(super) fn document(summary: &QuotaSummary, sensor: &Sensor) -> QuotaDocument
             dataset: DocumentKind::Incident.dataset(),
             id: Some(id(summary)),
             sequence: Some(summary.sequence),
-            severity: Some(summary.rule.severity.number()),
+            severity: Some(summary.rule.severity),
             risk_score: Some(summary.rule.risk_score),
             start: rfc3339(summary.since),
             end: at.clone(),

@@ -1,6 +1,7 @@
 //! The document of a response: a block that began or ended.
 
 use schemars::JsonSchema;
+use sensor_core::level::Severity;
 use serde::Serialize;
 
 use super::{
@@ -15,7 +16,7 @@ use crate::{
 };
 
 /// `event.severity` of every response.
-pub(super) const SEVERITY: u8 = 21;
+pub(super) const SEVERITY: Severity = Severity::Low;
 
 /// The document.
 #[serde_with::skip_serializing_none]

@@ -1,7 +1,7 @@
 //! The document of a verdict on an incident.
 
 use schemars::JsonSchema;
-use sensor_core::incident::Incident;
+use sensor_core::{incident::Incident, level::Severity};
 use serde::Serialize;
 
 use super::{
@@ -60,7 +60,8 @@ struct SmbSensor {
 #[serde(deny_unknown_fields)]
 struct IncidentFields {
     id: String,
-    severity: &'static str,
+    #[schemars(with = "String")]
+    severity: Severity,
 }
 
 /// A verdict.
@@ -110,7 +111,7 @@ pub(super) fn document(
             id: Some(id(incident, verdict_entry)),
             sequence: None,
             // Whoever was told of the incident is told of the verdict.
-            severity: Some(incident.severity.number()),
+            severity: Some(incident.severity),
             risk_score: Some(incident.risk_score),
             start: at.clone(),
             end: at.clone(),
@@ -123,7 +124,7 @@ pub(super) fn document(
         observer: Observer::of(sensor, None),
         related,
         smb_sensor: SmbSensor {
-            incident: IncidentFields { id: incident.id.to_string(), severity: incident.severity.name() },
+            incident: IncidentFields { id: incident.id.to_string(), severity: incident.severity },
             verdict: VerdictFields {
                 value: verdict_entry.verdict.name(),
                 note: verdict_entry.note.clone(),

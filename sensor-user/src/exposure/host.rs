@@ -36,7 +36,7 @@ pub(crate) struct ExposedHost {
     /// There may be more than that.
     pub at_least: bool,
     /// How far the external hosts got, at most.
-    pub evidence: &'static str,
+    pub evidence: Option<EvidenceLevel>,
     /// Dialects that it chose.
     pub dialects: BTreeSet<String>,
     /// What it said about signing: `off`, `enabled` or `required`.
@@ -159,7 +159,7 @@ impl Seen {
         host.external_hosts = host.external_hosts.max(self.external.len() as u64);
         // One incident counts its hosts exactly, unless it says so.
         host.at_least &= host.incidents.len() > 1 || host.external_hosts == 0;
-        host.evidence = self.level.map_or("", EvidenceLevel::name);
+        host.evidence = self.level;
         host
     }
 }
@@ -237,7 +237,10 @@ mod tests {
         let found = exposed(&[sweep]);
         let shown: Vec<_> =
             found.iter().map(|one| (one.host.as_str(), one.evidence, one.external_hosts)).collect();
-        assert_eq!(shown, [("10.0.1.3", "connected", 1), ("10.0.1.2", "answered", 1)]);
+        assert_eq!(
+            shown,
+            [("10.0.1.3", Some(EvidenceLevel::Connected), 1), ("10.0.1.2", Some(EvidenceLevel::Answered), 1)]
+        );
         assert_eq!(found[1].ports.iter().collect::<Vec<_>>(), ["139/tcp", "445/tcp"]);
     }
 

@@ -1,5 +1,7 @@
 //! Exposed hosts as a table and as CSV.
 
+use sensor_core::level::EvidenceLevel;
+
 use super::ExposedHost;
 use crate::columns::aligned;
 
@@ -18,7 +20,7 @@ fn cells(host: &ExposedHost) -> [String; 10] {
         host.since.clone(),
         host.last.clone(),
         format!("{}{}", if host.at_least { "at least " } else { "" }, host.external_hosts),
-        host.evidence.to_owned(),
+        host.evidence.map_or("", EvidenceLevel::name).to_owned(),
         list(&host.dialects),
         list(&host.signing),
         if_seen(host.smb1),
@@ -101,14 +103,20 @@ mod tests {
     fn lists_hosts_that_answered_the_farthest_first() {
         let mut session = fixtures::exposure();
         session.internal.addresses = vec!["10.0.1.3".parse().unwrap()];
-        session.level = sensor_core::level::EvidenceLevel::Session;
+        session.level = EvidenceLevel::Session;
         session.counted.logons_anonymous = 1;
         session.dialects = vec!["3.1.1".into()];
         session.signing = vec!["enabled".into()];
         let found = hosts(vec![fixtures::exposure(), session, fixtures::leak_accepted()]);
         let shown: Vec<_> =
             found.iter().map(|one| (one.host.as_str(), one.evidence, one.anonymous)).collect();
-        assert_eq!(shown, [("10.0.1.3", "session", true), ("10.0.1.2", "answered", false)]);
+        assert_eq!(
+            shown,
+            [
+                ("10.0.1.3", Some(EvidenceLevel::Session), true),
+                ("10.0.1.2", Some(EvidenceLevel::Answered), false)
+            ]
+        );
         let text = table(&found);
         assert!(text.starts_with("HOST      PORTS") && text.contains("not seen"), "{text}");
         assert!(text.contains("3.1.1     enabled  not seen  seen"), "{text}");

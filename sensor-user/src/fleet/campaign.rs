@@ -34,7 +34,7 @@ pub(crate) struct Campaign {
     pub(crate) incidents: u64,
     pub(crate) open: u64,
     /// The highest of its incidents.
-    pub(crate) severity: &'static str,
+    pub(crate) severity: Severity,
     #[serde(serialize_with = "in_rfc3339")]
     pub(crate) first: Timestamp,
     #[serde(serialize_with = "in_rfc3339")]
@@ -100,7 +100,7 @@ impl<'a> Host<'a> {
             sensors: self.sensors.into_iter().map(|(site, sensor)| format!("{site}/{sensor}")).collect(),
             incidents: self.incidents,
             open: self.open,
-            severity: self.worst.map_or("", Severity::name),
+            severity: self.worst.unwrap_or(Severity::Low),
             first: self.first.unwrap_or_default(),
             last: self.last.unwrap_or_default(),
         }
@@ -117,7 +117,7 @@ mod tests {
         let campaigns = fleet().campaigns;
         let [one] = &campaigns[..] else { panic!("{campaigns:?}") };
         assert_eq!((one.external_host.to_string(), one.incidents, one.open), ("8.8.4.4".to_owned(), 2, 1));
-        assert_eq!((one.severity, one.first, one.last), ("critical", at(0), at(3)));
+        assert_eq!((one.severity, one.first, one.last), (Severity::Critical, at(0), at(3)));
         assert_eq!(one.sites, ["graz", "vienna"]);
         assert_eq!(one.sensors, ["graz/a", "vienna/gate\u{1b}[31m"]);
     }

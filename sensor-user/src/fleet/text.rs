@@ -78,7 +78,7 @@ fn campaign(one: &Campaign) -> Vec<String> {
     vec![
         one.id.clone(),
         one.external_host.to_string(),
-        one.severity.to_owned(),
+        one.severity.name().to_owned(),
         one.incidents.to_string(),
         one.open.to_string(),
         rfc3339(one.first),

@@ -62,7 +62,6 @@ impl Store {
 }
 
 fn sum(rows: &[ContactRow], now: &Sighting) -> Sightings {
-    let level = |number: u8| EvidenceLevel::ALL.get(usize::from(number)).copied();
     let days: BTreeSet<i64> = rows
         .iter()
         .map(|row| row.day)
@@ -74,7 +73,7 @@ fn sum(rows: &[ContactRow], now: &Sighting) -> Sightings {
         first: rows.iter().map(|row| Timestamp::from_unix_nanos(row.first)).fold(now.first, Timestamp::min),
         days: days.len() as u64,
         hosts: hosts.len() as u64,
-        level: rows.iter().filter_map(|row| level(row.level)).fold(now.level, EvidenceLevel::max),
+        level: rows.iter().filter_map(|row| row.level).fold(now.level, EvidenceLevel::max),
     }
 }
 
@@ -94,7 +93,7 @@ mod tests {
             external: external.into(),
             internal: internal.into(),
             at: after(millis).unix_nanos(),
-            level: level as u8,
+            level,
         }
     }
 

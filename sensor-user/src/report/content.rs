@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use nix::unistd::gethostname;
-use sensor_core::{incident::Incident, time::Timestamp};
+use sensor_core::{incident::Incident, level::Severity, time::Timestamp};
 use serde::Serialize;
 
 use super::{
@@ -61,7 +61,7 @@ pub(super) struct Incidents {
 #[derive(Debug, Serialize)]
 pub(super) struct Campaign {
     pub(super) id: String,
-    pub(super) severity: &'static str,
+    pub(super) severity: Severity,
     pub(super) last: String,
     pub(super) incidents: usize,
     pub(super) internal_hosts: usize,
@@ -142,7 +142,7 @@ impl Campaign {
     fn of(campaign: &alerts::Campaign) -> Self {
         Self {
             id: campaign.id.to_string(),
-            severity: campaign.severity.name(),
+            severity: campaign.severity,
             last: rfc3339(campaign.last),
             incidents: campaign.incidents,
             internal_hosts: campaign.internal,

@@ -16,8 +16,8 @@ pub(crate) struct Pair {
     pub(crate) external: String,
     pub(crate) external_name: Option<String>,
     /// `outbound` or `inbound`: who opened the connections.
-    pub(crate) direction: &'static str,
-    pub(crate) severity: &'static str,
+    pub(crate) direction: Direction,
+    pub(crate) severity: Severity,
     pub(crate) incidents: u64,
     pub(crate) connections: u64,
     pub(crate) left_bytes: u64,
@@ -36,30 +36,28 @@ pub(crate) struct Pairs {
 impl Pairs {
     /// The pairs in these incidents. Incidents of many hosts have none.
     pub(super) fn of(incidents: &[Incident]) -> Self {
-        let mut all: BTreeMap<_, (Severity, Pair)> = BTreeMap::new();
+        let mut all: BTreeMap<_, Pair> = BTreeMap::new();
         for one in incidents {
             let (Some(internal), Some(external)) = (one.internal.only_address(), one.external.only_address())
             else {
                 continue;
             };
-            let (severity, pair) =
+            let pair =
                 all.entry((internal, external, one.direction == Direction::Inbound)).or_insert_with(|| {
-                    let new = Pair {
+                    Pair {
                         internal: internal.to_string(),
                         internal_name: None,
                         external: external.to_string(),
                         external_name: None,
-                        direction: one.direction.name(),
-                        severity: "",
+                        direction: one.direction,
+                        severity: one.severity,
                         incidents: 0,
                         connections: 0,
                         left_bytes: 0,
                         came_bytes: 0,
-                    };
-                    (one.severity, new)
+                    }
                 });
-            *severity = (*severity).max(one.severity);
-            pair.severity = severity.name();
+            pair.severity = pair.severity.max(one.severity);
             let name = |party: &sensor_core::incident::Party| party.best_name().map(str::to_owned);
             pair.internal_name = pair.internal_name.take().or_else(|| name(&one.internal));
             pair.external_name = pair.external_name.take().or_else(|| name(&one.external));
@@ -70,11 +68,9 @@ impl Pairs {
         }
         let total = all.len() as u64;
         let mut all: Vec<_> = all.into_values().collect();
-        all.sort_by_key(|(severity, pair)| {
-            Reverse((*severity, pair.left_bytes + pair.came_bytes, pair.connections))
-        });
+        all.sort_by_key(|pair| Reverse((pair.severity, pair.left_bytes + pair.came_bytes, pair.connections)));
         all.truncate(LISTED);
-        Self { total, top: all.into_iter().map(|(_, pair)| pair).collect() }
+        Self { total, top: all }
     }
 }
 
@@ -93,7 +89,10 @@ mod tests {
         assert_eq!(pairs.total, 2, "a sweep is no pair");
         let first = &pairs.top[0];
         assert_eq!((first.internal.as_str(), first.external.as_str()), ("10.0.0.2", "8.8.4.4"));
-        assert_eq!((first.severity, first.incidents, first.direction), ("critical", 2, "outbound"));
+        assert_eq!(
+            (first.severity, first.incidents, first.direction),
+            (Severity::Critical, 2, Direction::Outbound)
+        );
         assert_eq!(first.left_bytes, 2 * leak.counted.payload[0]);
         assert_eq!(first.internal_name.as_deref(), Some("PC-ANN"));
     }

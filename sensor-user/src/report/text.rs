@@ -105,7 +105,9 @@ fn verdicts(report: &Report) -> String {
 fn given_row(given: &Given) -> Vec<String> {
     let Given { at, incident, severity, summary, verdict, by, note } = given;
     let note = note.as_deref().unwrap_or_default();
-    [at.as_str(), verdict, incident, severity, summary, by, note].map(|cell| shown(cell.as_bytes())).to_vec()
+    [at.as_str(), verdict, incident, severity.name(), summary, by, note]
+        .map(|cell| shown(cell.as_bytes()))
+        .to_vec()
 }
 
 fn pair(pair: &Pair) -> Vec<String> {
@@ -114,10 +116,10 @@ fn pair(pair: &Pair) -> Vec<String> {
         format!("{address}{name}")
     };
     vec![
-        pair.severity.to_owned(),
+        pair.severity.name().to_owned(),
         host(&pair.internal, &pair.internal_name),
         host(&pair.external, &pair.external_name),
-        pair.direction.to_owned(),
+        pair.direction.name().to_owned(),
         pair.incidents.to_string(),
         pair.connections.to_string(),
         bytes(pair.left_bytes),
@@ -128,7 +130,7 @@ fn pair(pair: &Pair) -> Vec<String> {
 fn campaigns(report: &Report) -> String {
     let rows = report.campaigns.iter().map(|one| {
         vec![
-            one.severity.to_owned(),
+            one.severity.name().to_owned(),
             one.last.clone(),
             one.incidents.to_string(),
             one.internal_hosts.to_string(),

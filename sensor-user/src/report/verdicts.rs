@@ -31,7 +31,7 @@ pub(crate) struct Verdicts {
 pub(crate) struct Given {
     pub(crate) at: String,
     pub(crate) incident: String,
-    pub(crate) severity: &'static str,
+    pub(crate) severity: Severity,
     /// What happened.
     pub(crate) summary: String,
     pub(crate) verdict: &'static str,
@@ -92,7 +92,7 @@ impl Given {
         Self {
             at: rfc3339(verdict_entry.at),
             incident: id,
-            severity: incident.severity.name(),
+            severity: incident.severity,
             summary: message::summary(incident),
             verdict: verdict_entry.verdict.name(),
             by: verdict_entry.by.to_string(),

@@ -43,7 +43,7 @@ pub use self::{
     secret::{Secret, SecretError, SecretSource},
     syslog::{Body, Syslog, SyslogOptions, Transport},
     tls::{TlsError, TlsOptions, authorities_of, certificates, private_key},
-    webhook::{TemplateError, Webhook, WebhookOptions, WebhookUrl},
+    webhook::{TemplateError, TemplateMistake, Webhook, WebhookOptions, WebhookUrl},
 };
 use crate::storage::{DocumentRow, StorageError};
 

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use sensor_core::time::Timestamp;
+use sensor_core::{level::Severity, time::Timestamp};
 use sensor_dissect::escape::shown;
 
 use crate::{
@@ -24,7 +24,7 @@ pub(super) struct Progress {
     /// The kind of document that it is limited to.
     pub(super) kind: Option<DocumentKind>,
     /// The least severity that it takes.
-    pub(super) severity: u8,
+    pub(super) min_severity: Severity,
     pub(super) subscriber: Arc<Subscriber>,
     /// Position of the last document that was delivered or skipped.
     cursor: AtomicU64,
@@ -74,12 +74,12 @@ pub struct OutputStatus {
 }
 
 impl Progress {
-    pub(super) fn new(name: &str, kind: Option<DocumentKind>, severity: u8, cursor: u64) -> Self {
+    pub(super) fn new(name: &str, kind: Option<DocumentKind>, min_severity: Severity, cursor: u64) -> Self {
         Self {
             name: name.to_owned(),
             kind,
-            severity,
-            subscriber: Arc::new(Subscriber::new(kind, severity, cursor)),
+            min_severity,
+            subscriber: Arc::new(Subscriber::new(kind, Some(min_severity), cursor)),
             cursor: AtomicU64::new(cursor),
             written: AtomicU64::new(0),
             refused: AtomicU64::new(0),

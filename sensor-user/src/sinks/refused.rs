@@ -53,6 +53,8 @@ impl RefusedFile {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use sensor_core::level::Severity;
+
     use super::*;
     use crate::storage::DocumentKind;
 
@@ -65,7 +67,7 @@ mod tests {
                 sequence,
                 id: sequence.to_string(),
                 kind: DocumentKind::Incident,
-                severity: 73,
+                severity: Some(Severity::High),
                 at: 0,
                 body: format!("{{\"n\":{sequence}}}"),
                 brief: Vec::new(),

@@ -129,7 +129,7 @@ impl Sinks {
         // A further output begins with the documents from now on.
         let begin = if is_new { store.committed().sequence() } else { cursor.unwrap_or(0) };
         let kind = output.take.unwrap_or(if *flows { Take::Both } else { Take::Incidents }).kind();
-        let progress = Arc::new(Progress::new(&output.name, kind, output.min_severity.number(), begin));
+        let progress = Arc::new(Progress::new(&output.name, kind, output.min_severity, begin));
         store.committed().subscribe(Arc::clone(&progress.subscriber));
         let (around, options, mine) = (self.around.clone(), output.clone(), Arc::clone(&progress));
         let work = move || {

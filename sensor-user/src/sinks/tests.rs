@@ -27,7 +27,7 @@ pub(super) fn fixture(sequence: u64, body: &str) -> DocumentRow {
         sequence,
         id,
         kind: DocumentKind::Incident,
-        severity: 73,
+        severity: Some(Severity::High),
         at: 0,
         body: body.to_owned(),
         brief: Vec::new(),
@@ -113,7 +113,7 @@ impl Stage {
 }
 
 impl Run {
-    pub(super) fn submit(&self, documents: impl IntoIterator<Item = (u64, DocumentKind, u8)>) {
+    pub(super) fn submit(&self, documents: impl IntoIterator<Item = (u64, DocumentKind, Option<Severity>)>) {
         let document = |(number, kind, severity): (u64, _, _)| NewDocument {
             id: number.to_string(),
             kind,
@@ -148,8 +148,8 @@ pub(super) fn output(name: &str) -> OutputOptions {
 
 pub(super) fn incidents(
     numbers: std::ops::RangeInclusive<u64>,
-) -> impl Iterator<Item = (u64, DocumentKind, u8)> {
-    numbers.map(|number| (number, DocumentKind::Incident, 73))
+) -> impl Iterator<Item = (u64, DocumentKind, Option<Severity>)> {
+    numbers.map(|number| (number, DocumentKind::Incident, Some(Severity::High)))
 }
 
 #[test]
@@ -181,12 +181,18 @@ fn output_takes_only_what_it_is_for() {
     let severe = OutputOptions { min_severity: Severity::High, take: Some(Take::Both), ..output("severe") };
     let run = stage.run(&severe);
     let (incident, flow) = (DocumentKind::Incident, DocumentKind::Flow);
-    run.submit([(1, incident, 21), (2, incident, 73), (3, flow, 0), (4, incident, 99), (5, incident, 47)]);
+    run.submit([
+        (1, incident, Some(Severity::Low)),
+        (2, incident, Some(Severity::High)),
+        (3, flow, None),
+        (4, incident, Some(Severity::Critical)),
+        (5, incident, Some(Severity::Medium)),
+    ]);
     assert_eq!((run.settle().waiting, stage.taken()), (0, ["2", "3", "4"].map(str::to_owned).to_vec()));
     run.end();
     let flows = OutputOptions { take: Some(Take::Flows), ..output("severe") };
     let run = stage.run(&flows);
-    run.submit([(6, incident, 99), (7, flow, 0)]);
+    run.submit([(6, incident, Some(Severity::Critical)), (7, flow, None)]);
     run.settle();
     assert_eq!(stage.taken().last().unwrap(), "7");
     run.end();
@@ -310,4 +316,28 @@ fn changed_output_that_cannot_start_is_tried_again() {
     assert_eq!(fs::read_to_string(folder.join("not-there/a")).unwrap(), "{\"n\":1}\n");
     assert_eq!(stage.taken(), ["1"], "the other went on");
     run.end();
+}
+
+#[test]
+fn output_whose_template_names_a_field_of_the_document_does_not_start() {
+    let stage = Stage::new([]);
+    let Opened { handle, .. } = Writer::open(stage.folder.path(), Bounds::default(), 0).unwrap();
+    let template = stage.folder.path().join("body.j2");
+    fs::write(&template, "\n{{ document.event.action }}").unwrap();
+    let options = WebhookOptions {
+        url: WebhookUrl::Plain("http://127.0.0.1:1/".to_owned()),
+        template: Some(template.clone()),
+        content_type: "application/json".to_owned(),
+        headers: vec![],
+        signature: None,
+        tls: TlsOptions::default(),
+        timeout: PATIENCE,
+    };
+    let cards = OutputOptions { destination: Destination::Webhook(options), ..output("cards") };
+    let error = none(stage.folder.path(), &handle, &Supervisor::default()).start_all(&[cards]).unwrap_err();
+    let expected = format!(
+        "the output cards: {}, line 2: document.event.action is not a value of a template; write action",
+        template.display()
+    );
+    assert_eq!(error.to_string(), expected);
 }

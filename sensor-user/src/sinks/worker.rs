@@ -157,8 +157,9 @@ impl Worker {
         let reader = self.reader.insert(reader);
         self.generation = generation;
         let mut documents = Vec::new();
-        let Progress { kind, severity, .. } = *self.progress;
-        let query = DocumentQuery { after, kind, severity, limit: BATCH, ..DocumentQuery::default() };
+        let Progress { kind, min_severity, .. } = *self.progress;
+        let min_severity = Some(min_severity);
+        let query = DocumentQuery { after, kind, min_severity, limit: BATCH, ..DocumentQuery::default() };
         reader.documents(&query, |document| {
             // Later ones are read with the next batch.
             let is_within = document.sequence <= up_to;

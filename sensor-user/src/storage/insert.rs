@@ -3,7 +3,7 @@
 use rusqlite::{Transaction, params};
 
 use super::{
-    RowBatch,
+    RowBatch, numbers,
     rows::{day_of, ring_value},
 };
 
@@ -15,7 +15,8 @@ pub(super) fn put(transaction: &Transaction<'_>, batch: &RowBatch) -> rusqlite::
         )?;
         for one in &batch.documents {
             let kind = one.kind as i64;
-            insert.execute(params![one.id, kind, one.incident, one.severity, one.at, one.body, one.brief])?;
+            let severity = numbers::of_severity(one.severity);
+            insert.execute(params![one.id, kind, one.incident, severity, one.at, one.body, one.brief])?;
         }
     }
     if !batch.flows.is_empty() {
@@ -38,7 +39,8 @@ pub(super) fn put(transaction: &Transaction<'_>, batch: &RowBatch) -> rusqlite::
              ON CONFLICT (id) DO UPDATE SET severity = ?2, last = ?3, open = ?4, state = ?5",
         )?;
         for one in &batch.incidents {
-            upsert.execute(params![one.id, one.severity, one.last, one.open, one.state])?;
+            let severity = numbers::of_severity(Some(one.severity));
+            upsert.execute(params![one.id, severity, one.last, one.open, one.state])?;
         }
     }
     for one in &batch.verdicts {
@@ -54,7 +56,8 @@ pub(super) fn put(transaction: &Transaction<'_>, batch: &RowBatch) -> rusqlite::
              ON CONFLICT DO UPDATE SET first = min(first, ?4), level = max(level, ?5)",
         )?;
         for one in &batch.contacts {
-            upsert.execute(params![one.external, one.internal, day_of(one.at), one.at, one.level])?;
+            let level = numbers::of_level(one.level);
+            upsert.execute(params![one.external, one.internal, day_of(one.at), one.at, level])?;
         }
     }
     if let Some(connections) = &batch.connections {

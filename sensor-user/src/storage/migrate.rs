@@ -13,12 +13,12 @@ use std::{
 };
 
 use rusqlite::{Connection, Transaction};
-use sensor_core::{exempt::Hit, time::Timestamp};
+use sensor_core::{exempt::Hit, level::Severity, time::Timestamp};
 use serde::Deserialize;
 use thiserror::Error;
 use tracing::{info, warn};
 
-use super::{DocumentKind, NewDocument, OUTPUT_CURSOR, RowBatch, insert::put};
+use super::{DocumentKind, NewDocument, OUTPUT_CURSOR, RowBatch, insert::put, numbers};
 
 /// Directory in the state directory into which the files move.
 const ASIDE: &str = "before-sqlite";
@@ -199,17 +199,19 @@ impl Documents<'_> {
     }
 }
 
-/// `event.severity` of a document, or 0.
-fn severity(text: &str) -> u8 {
+/// `event.severity` of a document; the earlier version kept it nowhere else.
+fn severity(text: &str) -> Option<Severity> {
     #[derive(Deserialize)]
     struct Document {
         event: Event,
     }
     #[derive(Deserialize)]
     struct Event {
-        severity: u8,
+        severity: i64,
     }
-    serde_json::from_str::<Document>(text).map_or(0, |document| document.event.severity)
+    serde_json::from_str::<Document>(text)
+        .ok()
+        .and_then(|document| numbers::severity(document.event.severity))
 }
 
 /// What exemptions have covered.

@@ -2,7 +2,8 @@
 //!
 //! Takes rows whose content is the caller's (documents as text, incidents and connections as bytes) and commits those of a
 //! [`RowBatch`] together. One thread writes ([`Writer`]); sinks and commands read by [`Reader`], also while the agent writes,
-//! and without an agent. It knows nothing of rules or formats.
+//! and without an agent. It knows nothing of rules or formats; of the core's types it has severities, by which it filters and
+//! sorts, and evidence levels.
 
 mod age;
 mod check;
@@ -13,6 +14,7 @@ mod handle;
 mod insert;
 mod lock;
 mod migrate;
+mod numbers;
 mod open_to_read;
 mod query;
 mod reader;

@@ -1,5 +1,7 @@
 //! Queries for documents and incidents.
 
+use sensor_core::level::Severity;
+
 use super::DocumentKind;
 
 /// Which documents.
@@ -9,8 +11,8 @@ pub struct DocumentQuery {
     pub after: u64,
     /// Of this kind; `None` is any.
     pub kind: Option<DocumentKind>,
-    /// Of this severity or worse. Summaries of connections have none and are not left out.
-    pub severity: u8,
+    /// Of this severity or worse; `None` is any. Summaries of connections have none and are not left out.
+    pub min_severity: Option<Severity>,
     /// Of this incident.
     pub incident: Option<String>,
     /// Written at or after this time, nanoseconds since the Unix epoch.
@@ -34,8 +36,8 @@ pub enum IncidentOrder {
 /// Which identifiers of incidents, and in which order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IdentifierQuery {
-    /// Of this severity or worse.
-    pub severity: u8,
+    /// Of this severity or worse; `None` is any.
+    pub min_severity: Option<Severity>,
     /// Open or closed ones alone; `None` is both.
     pub open: Option<bool>,
     /// Order.
@@ -45,8 +47,8 @@ pub struct IdentifierQuery {
 /// Which incidents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IncidentQuery {
-    /// Of this severity or worse.
-    pub severity: u8,
+    /// Of this severity or worse; `None` is any.
+    pub min_severity: Option<Severity>,
     /// Open ones alone.
     pub open: bool,
     /// Active at or after this time, nanoseconds since the Unix epoch.

@@ -6,10 +6,11 @@ use std::{
 };
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params, types::Value};
+use sensor_core::level::Severity;
 
 use super::{
     ContactRow, DocumentKind, DocumentQuery, DocumentRow, IdentifierQuery, IncidentOrder, IncidentQuery,
-    IncidentRow, Rows, StorageError, VerdictRow, open_to_read::open_to_read, schema,
+    IncidentRow, Rows, StorageError, VerdictRow, numbers, open_to_read::open_to_read, schema,
 };
 
 /// Documents that are read at once.
@@ -58,8 +59,8 @@ impl Reader {
         if let Some(kind) = query.kind {
             and("kind = ?", Value::Integer(kind as i64));
         }
-        if query.severity > 0 {
-            and("(kind = 2 OR severity >= ?)", Value::Integer(query.severity.into()));
+        if query.min_severity.is_some() {
+            and("(kind = 2 OR severity >= ?)", Value::Integer(numbers::of_severity(query.min_severity)));
         }
         if let Some(incident) = &query.incident {
             and("incident = ?", Value::Text(incident.clone()));
@@ -141,7 +142,8 @@ impl Reader {
                  ORDER BY severity DESC, last DESC",
             )?;
             let since = query.since.unwrap_or(i64::MIN);
-            let rows = statement.query_map(params![query.severity, query.open, since], incident)?;
+            let least = numbers::of_severity(query.min_severity);
+            let rows = statement.query_map(params![least, query.open, since], incident)?;
             rows.collect()
         })
     }
@@ -156,7 +158,8 @@ impl Reader {
                 "SELECT internal, day, first, level FROM contacts WHERE external = ?1 ORDER BY first LIMIT ?2",
             )?;
             let rows = statement.query_map(params![external, limit.cast_signed()], |row| {
-                Ok(ContactRow { internal: row.get(0)?, day: row.get(1)?, first: row.get(2)?, level: row.get(3)? })
+                let level = numbers::level(row.get(3)?);
+                Ok(ContactRow { internal: row.get(0)?, day: row.get(1)?, first: row.get(2)?, level })
             })?;
             rows.collect()
         })
@@ -210,7 +213,8 @@ impl Reader {
         };
         self.run(|connection| {
             let mut statement = connection.prepare_cached(text)?;
-            let rows = statement.query_map(params![query.severity, query.open], |row| row.get(0))?;
+            let least = numbers::of_severity(query.min_severity);
+            let rows = statement.query_map(params![least, query.open], |row| row.get(0))?;
             rows.collect()
         })
     }
@@ -330,7 +334,7 @@ fn document(row: &Row<'_>) -> rusqlite::Result<DocumentRow> {
         sequence: row.get::<_, i64>(0)?.cast_unsigned(),
         id: row.get(1)?,
         kind: DocumentKind::from_number(row.get(2)?),
-        severity: row.get(3)?,
+        severity: numbers::severity(row.get(3)?),
         at: row.get(4)?,
         body: row.get(5)?,
         brief: row.get(6)?,
@@ -340,7 +344,7 @@ fn document(row: &Row<'_>) -> rusqlite::Result<DocumentRow> {
 fn incident(row: &Row<'_>) -> rusqlite::Result<IncidentRow> {
     Ok(IncidentRow {
         id: row.get(0)?,
-        severity: row.get(1)?,
+        severity: numbers::severity(row.get(1)?).unwrap_or(Severity::Low),
         last: row.get(2)?,
         open: row.get(3)?,
         state: row.get(4)?,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, params};
 
-use super::{DocumentKind, age::TooOld, rows::day_of, subscriber::RemovedDocument};
+use super::{DocumentKind, age::TooOld, numbers, rows::day_of, subscriber::RemovedDocument};
 
 /// Documents that one slice removes.
 const SLICE: i64 = 256;
@@ -112,7 +112,7 @@ fn remove(
             removed.documents.push(RemovedDocument {
                 sequence: sequence.cast_unsigned(),
                 kind: DocumentKind::from_number(row.get(2)?),
-                severity: row.get(3)?,
+                severity: numbers::severity(row.get(3)?),
             });
             last = last.max(sequence);
             incidents.extend(row.get::<_, Option<String>>(1)?);

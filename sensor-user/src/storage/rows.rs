@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
+use sensor_core::level::{EvidenceLevel, Severity};
+
 /// What a document is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -36,8 +38,8 @@ pub struct NewDocument {
     pub kind: DocumentKind,
     /// Identifier of its incident.
     pub incident: Option<String>,
-    /// `event.severity`.
-    pub severity: u8,
+    /// `event.severity`; a summary of a connection has none.
+    pub severity: Option<Severity>,
     /// When it was written, nanoseconds since the Unix epoch.
     pub at: i64,
     /// The document: one line.
@@ -55,8 +57,8 @@ pub struct DocumentRow {
     pub id: String,
     /// What it is.
     pub kind: DocumentKind,
-    /// `event.severity`.
-    pub severity: u8,
+    /// `event.severity`; a summary of a connection has none.
+    pub severity: Option<Severity>,
     /// When it was written, nanoseconds since the Unix epoch.
     pub at: i64,
     /// The document: one line.
@@ -70,8 +72,8 @@ pub struct DocumentRow {
 pub struct IncidentRow {
     /// Identifier.
     pub id: String,
-    /// Severity, as a number that rises with it.
-    pub severity: u8,
+    /// Severity.
+    pub severity: Severity,
     /// Last activity, nanoseconds since the Unix epoch.
     pub last: i64,
     /// Whether it is open.
@@ -89,8 +91,8 @@ pub struct Contact {
     pub internal: String,
     /// When, nanoseconds since the Unix epoch.
     pub at: i64,
-    /// How far that got, as a number that rises with it.
-    pub level: u8,
+    /// How far that got.
+    pub level: EvidenceLevel,
 }
 
 /// A day on which an external host had to do with an internal one.
@@ -102,8 +104,8 @@ pub struct ContactRow {
     pub day: i64,
     /// The first time on that day, nanoseconds since the Unix epoch.
     pub first: i64,
-    /// How far it got.
-    pub level: u8,
+    /// How far it got; `None` for a level that this version does not know.
+    pub level: Option<EvidenceLevel>,
 }
 
 /// A verdict on an incident.

@@ -5,23 +5,26 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use sensor_core::level::Severity;
+
 use super::DocumentKind;
 
 /// A sink, as far as the store needs to know it.
 #[derive(Debug, Default)]
 pub struct Subscriber {
     kind: Option<DocumentKind>,
-    severity: u8,
+    min_severity: Option<Severity>,
     /// Position up to which it has read.
     read: AtomicU64,
     lost: AtomicU64,
 }
 
 impl Subscriber {
-    /// One that takes documents of a kind, or of any, and incidents of this severity or worse; it has read up to a position.
+    /// One that takes documents of a kind, or of any, and incidents of this severity or worse, or of any; it has read up to a
+    /// position.
     #[must_use]
-    pub const fn new(kind: Option<DocumentKind>, severity: u8, read: u64) -> Self {
-        Self { kind, severity, read: AtomicU64::new(read), lost: AtomicU64::new(0) }
+    pub const fn new(kind: Option<DocumentKind>, min_severity: Option<Severity>, read: u64) -> Self {
+        Self { kind, min_severity, read: AtomicU64::new(read), lost: AtomicU64::new(0) }
     }
 
     /// It has read up to this position.
@@ -38,7 +41,7 @@ impl Subscriber {
     fn misses(&self, document: &RemovedDocument) -> bool {
         document.sequence > self.read.load(Ordering::Relaxed)
             && self.kind.is_none_or(|kind| kind == document.kind)
-            && (document.kind == DocumentKind::Flow || document.severity >= self.severity)
+            && (document.kind == DocumentKind::Flow || document.severity >= self.min_severity)
     }
 }
 
@@ -47,7 +50,7 @@ impl Subscriber {
 pub(super) struct RemovedDocument {
     pub(super) sequence: u64,
     pub(super) kind: DocumentKind,
-    pub(super) severity: u8,
+    pub(super) severity: Option<Severity>,
 }
 
 /// All sinks.
@@ -87,17 +90,17 @@ mod tests {
     fn counts_removed_documents_for_those_that_wanted_them() {
         let all = Subscribers::default();
         let [every, incidents, severe] = [
-            Subscriber::new(None, 0, 1),
-            Subscriber::new(Some(DocumentKind::Incident), 0, 0),
-            Subscriber::new(None, 73, 0),
+            Subscriber::new(None, None, 1),
+            Subscriber::new(Some(DocumentKind::Incident), None, 0),
+            Subscriber::new(None, Some(Severity::High), 0),
         ]
         .map(Arc::new);
         [&every, &incidents, &severe].into_iter().for_each(|one| all.add(Arc::clone(one)));
         let removed = |sequence, kind, severity| RemovedDocument { sequence, kind, severity };
         let documents = [
-            removed(1, DocumentKind::Incident, 21),
-            removed(2, DocumentKind::Incident, 73),
-            removed(3, DocumentKind::Flow, 0),
+            removed(1, DocumentKind::Incident, Some(Severity::Low)),
+            removed(2, DocumentKind::Incident, Some(Severity::High)),
+            removed(3, DocumentKind::Flow, None),
         ];
         assert_eq!(all.note_removed(&documents), 3);
         assert_eq!((every.lost(), incidents.lost(), severe.lost()), (2, 2, 2));

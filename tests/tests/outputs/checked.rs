@@ -12,12 +12,15 @@ fn check_says_for_each_output_whether_it_can_be_used_and_shows_no_secret() {
     let scratch = scratch_dir().unwrap();
     let [config, url, made] = ["smb-sensor.toml", "url", "made.json"].map(|name| scratch.path().join(name));
     fs::write(&url, "http://127.0.0.1:1/T0KEN\n").unwrap();
+    let template = scratch.path().join("body.j2");
+    fs::write(&template, "{\"id\": {{ id }},\n\"rule\": {{ document.rule.name }}}\n").unwrap();
     let text = format!(
         "state_dir = {:?}\n[process]\nattribution = \"off\"\n\
          [[output]]\ntype = \"file\"\npath = {made:?}\n\
          [[output]]\ntype = \"syslog\"\nserver = \"127.0.0.1:1\"\n\
          [[output]]\ntype = \"webhook\"\nname = \"chat\"\nurl_file = \"url\"\n\
-         [[output]]\ntype = \"otlp\"\nurl = \"http://127.0.0.1:1/v1/logs\"\nheaders.Authorization = {{ env = \"NOT_SET\" }}\n",
+         [[output]]\ntype = \"otlp\"\nurl = \"http://127.0.0.1:1/v1/logs\"\nheaders.Authorization = {{ env = \"NOT_SET\" }}\n\
+         [[output]]\ntype = \"webhook\"\nname = \"cards\"\nurl = \"http://127.0.0.1:1/\"\ntemplate_file = \"body.j2\"\n",
         scratch.path()
     );
     fs::write(&config, text).unwrap();
@@ -30,6 +33,14 @@ fn check_says_for_each_output_whether_it_can_be_used_and_shows_no_secret() {
         (lines[1], "missing", "syslog: 127.0.0.1:1 cannot be reached".to_owned()),
         (lines[2], "missing", "chat: 127.0.0.1:1 cannot be reached".to_owned()),
         (lines[3], "missing", "otlp: the variable NOT_SET is empty, not set".to_owned()),
+        (
+            lines[4],
+            "missing",
+            format!(
+                "cards: {}, line 2: document.rule.name is not a value of a template; write rule.name",
+                template.display()
+            ),
+        ),
     ] {
         assert!(line.starts_with(state) && line.contains(&words), "{state} {words}: {text}");
     }

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use sensor_core::level::Severity;
 use sensor_lab::{Topology, poll, require_lab, scratch_dir};
 use sensor_tests::{Agent, PATIENCE, text};
 use sensor_user::storage::{Bounds, DocumentKind, DocumentQuery, NewDocument, Reader, RowBatch, Writer};
@@ -45,7 +46,7 @@ fn child_that_writes_until_it_is_killed() {
             id: format!("{run}/{number}/{part}"),
             kind: DocumentKind::Incident,
             incident: None,
-            severity: 21,
+            severity: Some(Severity::Low),
             at: i64::MAX,
             body: "x".repeat(700),
             brief: Vec::new(),

@@ -8,6 +8,7 @@ use sensor_core::{
     asset::Asset,
     enrichment::Sightings,
     incident::{IncidentId, RelatedIncidents, RelationKind},
+    level::EvidenceLevel,
 };
 use serde::Serialize;
 
@@ -44,7 +45,8 @@ pub(super) struct ExternalHostFields {
     /// Internal hosts that had to do with it.
     pub(super) internal_hosts: u64,
     /// How far any of them got with it.
-    pub(super) evidence: &'static str,
+    #[schemars(with = "String")]
+    pub(super) evidence: EvidenceLevel,
 }
 
 impl ExternalHostFields {
@@ -53,7 +55,7 @@ impl ExternalHostFields {
             first_seen: rfc3339(seen.first),
             days: seen.days,
             internal_hosts: seen.hosts,
-            evidence: seen.level.name(),
+            evidence: seen.level,
         }
     }
 }

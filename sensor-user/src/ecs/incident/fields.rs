@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
+use sensor_core::{
+    address::Direction,
+    level::{EvidenceLevel, Severity},
+};
 use serde::Serialize;
 
 use super::context::{AssetFields, ExternalHostFields, RelatedFields};
@@ -56,10 +60,13 @@ pub(super) struct SmbSensor {
 pub(super) struct IncidentFields {
     pub(super) id: String,
     pub(super) status: &'static str,
-    pub(super) severity: &'static str,
+    #[schemars(with = "String")]
+    pub(super) severity: Severity,
     pub(super) scope: ScopeName,
-    pub(super) direction: &'static str,
-    pub(super) evidence: &'static str,
+    #[schemars(with = "String")]
+    pub(super) direction: Direction,
+    #[schemars(with = "String")]
+    pub(super) evidence: EvidenceLevel,
     /// The internal host; the first, if there are several.
     pub(super) internal: Option<String>,
     pub(super) internal_addresses: Vec<String>,
@@ -111,7 +118,8 @@ pub(super) struct TargetFields {
 pub(super) struct FindingFields {
     pub(super) rule: String,
     pub(super) name: String,
-    pub(super) severity: &'static str,
+    #[schemars(with = "String")]
+    pub(super) severity: Severity,
     pub(super) risk_score: u8,
     pub(super) fact: String,
     pub(super) technique: Vec<String>,
@@ -185,7 +193,8 @@ pub(super) struct ConnectionFields {
     pub(super) transport: &'static str,
     pub(super) client: String,
     pub(super) server: String,
-    pub(super) evidence: &'static str,
+    #[schemars(with = "String")]
+    pub(super) evidence: EvidenceLevel,
     pub(super) first: String,
     pub(super) last: String,
     pub(super) left_bytes: u64,

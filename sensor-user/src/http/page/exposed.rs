@@ -4,7 +4,10 @@ use std::{collections::HashMap, net::IpAddr};
 
 use askama::Template;
 use axum::{extract::State, response::Response};
-use sensor_core::{incident::Incident, level::Severity};
+use sensor_core::{
+    incident::Incident,
+    level::{EvidenceLevel, Severity},
+};
 use sensor_dissect::escape::shown;
 
 use super::{
@@ -30,7 +33,7 @@ struct HostRow {
     address: String,
     name: String,
     ports: String,
-    severity: &'static str,
+    severity: Severity,
     level: &'static str,
     /// Dialects that it chose.
     dialects: String,
@@ -91,8 +94,8 @@ fn row(host: ExposedHost, (severity, incident, name): (Severity, String, String)
     HostRow {
         name: shown(name.as_bytes()),
         ports: ports.join(", "),
-        severity: severity.name(),
-        level: host.evidence,
+        severity,
+        level: host.evidence.map_or("", EvidenceLevel::name),
         dialects: dialects.join(", "),
         weak: host.weak_points().join(", "),
         incident,
@@ -105,7 +108,7 @@ fn row(host: ExposedHost, (severity, incident, name): (Severity, String, String)
 
 #[cfg(test)]
 mod tests {
-    use sensor_core::{address::Direction, incident::fixtures, level::EvidenceLevel};
+    use sensor_core::{address::Direction, incident::fixtures};
 
     use super::*;
 
@@ -120,7 +123,7 @@ mod tests {
         let rows = hosts.rows();
         assert_eq!(rows.len(), 1, "neither an external server nor one that refused is exposed");
         assert_eq!(rows[0].address, guessing.server().phrase());
-        assert_eq!((rows[0].severity, rows[0].incidents), ("critical", 2));
+        assert_eq!((rows[0].severity, rows[0].incidents), (Severity::Critical, 2));
         assert_eq!(rows[0].incident, guessing.id.to_string());
     }
 }

@@ -7,6 +7,7 @@ use axum::{
     extract::{Query, State},
     response::Response,
 };
+use sensor_core::level::Severity;
 use sensor_dissect::escape::shown;
 use serde::Deserialize;
 
@@ -75,7 +76,7 @@ struct SensorRow {
 struct CampaignRow {
     id: String,
     host: String,
-    severity: &'static str,
+    severity: Severity,
     sites: usize,
     sensors: String,
     incidents: String,

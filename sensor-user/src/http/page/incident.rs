@@ -8,7 +8,7 @@ use axum::{
 };
 use sensor_core::{
     incident::{ConnectionRecord, FindingRecord, Incident, message, steps},
-    level::EvidenceLevel,
+    level::{EvidenceLevel, Severity},
     rules::sentence::bytes,
 };
 use sensor_dissect::escape::shown;
@@ -39,7 +39,7 @@ const DIGITS: usize = 16;
 struct Page {
     frame: Frame,
     id: String,
-    severity: &'static str,
+    severity: Severity,
     risk_score: u8,
     is_open: bool,
     sentence: String,
@@ -78,7 +78,7 @@ pub(super) struct Sent {
 
 struct Finding {
     rule: String,
-    severity: &'static str,
+    severity: Severity,
     risk_score: u8,
     techniques: String,
     found: String,
@@ -89,7 +89,7 @@ struct Connection {
     first: String,
     client: String,
     server: String,
-    level: &'static str,
+    level: EvidenceLevel,
     left: String,
     came: String,
     is_open: bool,
@@ -157,7 +157,7 @@ impl Page {
         Self {
             frame,
             id: incident.id.to_string(),
-            severity: incident.severity.name(),
+            severity: incident.severity,
             risk_score: incident.risk_score,
             is_open: incident.closed.is_none(),
             sentence: shown(message::sentence(incident).as_bytes()),
@@ -189,7 +189,7 @@ fn findings(incident: &Incident) -> Vec<Finding> {
         .into_iter()
         .map(|one| Finding {
             rule: shown(one.rule.as_bytes()),
-            severity: one.severity.name(),
+            severity: one.severity,
             risk_score: one.risk_score,
             techniques: one.techniques.join(" "),
             found: second(one.first),
@@ -204,7 +204,7 @@ impl Connection {
             first: second(record.first),
             client: record.client.to_string(),
             server: record.server.to_string(),
-            level: record.level.name(),
+            level: record.level,
             left: bytes(record.bytes_left),
             came: bytes(record.bytes_came),
             is_open: !record.closed,

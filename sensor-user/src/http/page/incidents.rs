@@ -100,7 +100,7 @@ impl Filter {
 fn found(reader: &Reader, filter: &Filter, offset: usize) -> Result<(Vec<Row>, usize)> {
     let least = Severity::ALL.into_iter().find(|one| one.name() == filter.severity);
     let query = IdentifierQuery {
-        severity: least.map_or(0, Severity::number),
+        min_severity: least,
         open: match filter.state.as_str() {
             "open" => Some(true),
             "closed" => Some(false),

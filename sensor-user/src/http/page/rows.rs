@@ -1,6 +1,6 @@
 //! Incidents as rows of a list.
 
-use sensor_core::incident::Incident;
+use sensor_core::{incident::Incident, level::Severity};
 
 use super::format::{number, party, second, summary};
 use crate::rfc3339::rfc3339;
@@ -8,7 +8,7 @@ use crate::rfc3339::rfc3339;
 /// A row.
 pub(super) struct Row {
     pub(super) id: String,
-    pub(super) severity: &'static str,
+    pub(super) severity: Severity,
     pub(super) is_open: bool,
     /// Last packet, and the same for machines.
     pub(super) last: (String, String),
@@ -23,7 +23,7 @@ impl Row {
     pub(super) fn of(incident: &Incident) -> Self {
         Self {
             id: incident.id.to_string(),
-            severity: incident.severity.name(),
+            severity: incident.severity,
             is_open: incident.closed.is_none(),
             last: (second(incident.last), rfc3339(incident.last)),
             internal: party(&incident.internal),

@@ -80,6 +80,8 @@ fn described(outcome: &Outcome) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sensor_core::level::Severity;
+
     use super::*;
     use crate::storage::DocumentKind;
 
@@ -89,7 +91,7 @@ mod tests {
             sequence,
             id: format!("a-{sequence}"),
             kind,
-            severity: 73,
+            severity: Some(Severity::High),
             at: 0,
             body,
             brief: Vec::new(),

@@ -1,5 +1,7 @@
 use serde_json::{Value, json};
 
+use sensor_core::level::Severity;
+
 use super::*;
 use crate::{
     sinks::{
@@ -14,7 +16,7 @@ fn documents(count: u64) -> Vec<DocumentRow> {
         sequence,
         id: format!("a-{sequence}"),
         kind: DocumentKind::Incident,
-        severity: 73,
+        severity: Some(Severity::High),
         at: 0,
         body: "{}".to_owned(),
         brief: Vec::new(),

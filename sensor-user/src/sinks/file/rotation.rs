@@ -78,6 +78,8 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use sensor_core::level::Severity;
+
     use super::*;
     use crate::{
         sinks::{OutputFile, Sink as _},
@@ -89,7 +91,7 @@ mod tests {
             sequence,
             id: String::new(),
             kind: DocumentKind::Incident,
-            severity: 73,
+            severity: Some(Severity::High),
             at: 0,
             body: format!("{{\"n\":{sequence}}}"),
             brief: Vec::new(),

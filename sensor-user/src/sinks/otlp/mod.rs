@@ -6,6 +6,7 @@ use reqwest::{
     Url,
     header::{CONTENT_TYPE, HeaderMap, HeaderValue},
 };
+use sensor_core::level::Severity;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -100,10 +101,10 @@ fn request(document: &DocumentRow, hostname: &str) -> Value {
 const fn severity(document: &DocumentRow) -> (u8, &'static str) {
     match (document.kind, document.severity) {
         (DocumentKind::Flow, _) => (9, "info"),
-        (_, 99..) => (21, "critical"),
-        (_, 73..) => (17, "high"),
-        (_, 47..) => (13, "medium"),
-        _ => (10, "low"),
+        (_, Some(Severity::Critical)) => (21, "critical"),
+        (_, Some(Severity::High)) => (17, "high"),
+        (_, Some(Severity::Medium)) => (13, "medium"),
+        (_, Some(Severity::Low) | None) => (10, "low"),
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Fields that a document has several times (a sweep's addresses) appear once or not at all; the JSON form has everything.
 
+use sensor_core::level::Severity;
+
 use crate::{
     ecs::{Brief, Outcome},
     storage::{DocumentKind, DocumentRow},
@@ -57,13 +59,13 @@ fn extensions_of(document: &DocumentRow, brief: &Brief) -> [(&'static str, Optio
 }
 
 /// The severity of CEF, 0 to 10.
-const fn severity(number: u8) -> u8 {
-    match number {
-        99.. => 10,
-        73.. => 8,
-        47.. => 5,
-        21.. => 3,
-        _ => 0,
+const fn severity(severity: Option<Severity>) -> u8 {
+    match severity {
+        Some(Severity::Critical) => 10,
+        Some(Severity::High) => 8,
+        Some(Severity::Medium) => 5,
+        Some(Severity::Low) => 3,
+        None => 0,
     }
 }
 
@@ -90,7 +92,7 @@ mod tests {
     use super::*;
     use crate::ecs::End;
 
-    fn document(kind: DocumentKind, severity: u8, at: i64, brief: Vec<u8>) -> DocumentRow {
+    fn document(kind: DocumentKind, severity: Option<Severity>, at: i64, brief: Vec<u8>) -> DocumentRow {
         let id = "x-1".to_owned();
         DocumentRow { sequence: 1, id, kind, severity, at, body: "{}".to_owned(), brief }
     }
@@ -108,7 +110,12 @@ mod tests {
             ..Brief::default()
         };
         assert_eq!(
-            event(&document(DocumentKind::Incident, 73, 1_700_000_000_500_000_000, brief.to_bytes())),
+            event(&document(
+                DocumentKind::Incident,
+                Some(Severity::High),
+                1_700_000_000_500_000_000,
+                brief.to_bytes()
+            )),
             "CEF:0|smb-sensor|smb-sensor|1\\|0|r|A \\| B \\\\ C = D|8|rt=1700000000500 externalId=x-1 src=10.0.0.2 spt=5 \
              act=incident-opened outcome=failure cs1=f00 cs1Label=incident msg=a \\= b | c\\nd \\\\ e"
         );
@@ -119,19 +126,25 @@ mod tests {
         let destination = End { ip: Some("2001:db8::1".to_owned()), port: None };
         let brief = Brief { destination, version: "1".to_owned(), ..Brief::default() };
         let expected = "CEF:0|smb-sensor|smb-sensor|1|flow|Flow|0|rt=0 externalId=x-1 dst=2001:db8::1";
-        assert_eq!(event(&document(DocumentKind::Flow, 0, 0, brief.to_bytes())), expected);
+        assert_eq!(event(&document(DocumentKind::Flow, None, 0, brief.to_bytes())), expected);
     }
 
     #[test]
     fn response_is_named_by_its_action() {
         let brief = Brief { action: "blocked".to_owned(), version: "1".to_owned(), ..Brief::default() };
         let expected = "CEF:0|smb-sensor|smb-sensor|1|blocked|blocked|3|rt=0 externalId=x-1 act=blocked";
-        assert_eq!(event(&document(DocumentKind::Incident, 21, 0, brief.to_bytes())), expected);
+        assert_eq!(
+            event(&document(DocumentKind::Incident, Some(Severity::Low), 0, brief.to_bytes())),
+            expected
+        );
     }
 
     #[test]
     fn document_of_an_earlier_version_has_kind_time_and_severity() {
         let expected = "CEF:0|smb-sensor|smb-sensor||incident|Incident|10|rt=5 externalId=x-1";
-        assert_eq!(event(&document(DocumentKind::Incident, 99, 5_000_000, Vec::new())), expected);
+        assert_eq!(
+            event(&document(DocumentKind::Incident, Some(Severity::Critical), 5_000_000, Vec::new())),
+            expected
+        );
     }
 }

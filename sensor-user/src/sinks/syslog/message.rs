@@ -3,7 +3,7 @@
 //! The formatter is our own. Those of the crates `syslog` and `fasyslog` write the moment of sending into the header, and a
 //! document may have waited for hours. Neither frames messages by counted octets, as RFC 5425 (TLS) asks for.
 
-use sensor_core::time::Timestamp;
+use sensor_core::{level::Severity, time::Timestamp};
 
 use super::cef;
 use crate::{
@@ -56,10 +56,10 @@ impl Header {
 const fn severity(document: &DocumentRow) -> u8 {
     match (document.kind, document.severity) {
         (DocumentKind::Flow, _) => 6,
-        (_, 99..) => 2,
-        (_, 73..) => 3,
-        (_, 47..) => 4,
-        _ => 5,
+        (_, Some(Severity::Critical)) => 2,
+        (_, Some(Severity::High)) => 3,
+        (_, Some(Severity::Medium)) => 4,
+        (_, Some(Severity::Low) | None) => 5,
     }
 }
 
@@ -87,12 +87,12 @@ mod tests {
         };
         let message = |kind, severity| header.message(&document(kind, severity), Body::Json);
         assert_eq!(
-            message(DocumentKind::Incident, 73),
+            message(DocumentKind::Incident, Some(Severity::High)),
             "<131>1 2023-11-14T22:13:20.500Z gateway smb-sensor 7 incident - {\"a\":1}"
         );
-        assert!(message(DocumentKind::Incident, 99).starts_with("<130>1 "));
-        assert!(message(DocumentKind::Incident, 21).starts_with("<133>1 "));
-        assert!(message(DocumentKind::Flow, 0).starts_with("<134>1 "));
+        assert!(message(DocumentKind::Incident, Some(Severity::Critical)).starts_with("<130>1 "));
+        assert!(message(DocumentKind::Incident, Some(Severity::Low)).starts_with("<133>1 "));
+        assert!(message(DocumentKind::Flow, None).starts_with("<134>1 "));
         assert_eq!(hostname("\u{e9}"), "-");
     }
 }

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use sensor_core::level::Severity;
+
 use super::*;
 use crate::{ecs::Brief, storage::DocumentKind};
 
@@ -14,7 +16,7 @@ fn document(sequence: u64) -> DocumentRow {
         sequence,
         id: format!("a-{sequence}"),
         kind: DocumentKind::Incident,
-        severity: 73,
+        severity: Some(Severity::High),
         at: 0,
         body: format!("{{\"n\":{sequence}}}"),
         brief: Vec::new(),

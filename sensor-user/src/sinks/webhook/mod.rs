@@ -1,6 +1,7 @@
 //! Webhooks: one request for each document, with a body that the user may define and a signature.
 
 mod template;
+mod values;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -11,7 +12,7 @@ use reqwest::{
 use ring::hmac;
 
 use self::template::Template;
-pub use self::template::TemplateError;
+pub use self::template::{TemplateError, TemplateMistake};
 use super::{
     Delivery, SetupError, Sink,
     http::{self, LazyClient, Verdict},

@@ -1,11 +1,15 @@
 use super::*;
-use crate::sinks::{
-    http::server::{Act, start},
-    tests::fixture,
+use crate::{
+    ecs::Brief,
+    sinks::{
+        http::server::{Act, start},
+        tests::fixture,
+    },
 };
 
 fn document() -> DocumentRow {
-    fixture(1, "{\"message\":\"m\"}")
+    let brief = Brief { message: Some("m".to_owned()), ..Brief::default() };
+    DocumentRow { brief: brief.to_bytes(), ..fixture(1, "{\"message\":\"m\"}") }
 }
 
 fn options(url: String) -> WebhookOptions {
@@ -32,7 +36,7 @@ fn body_follows_the_template_and_is_signed() {
     let (address, requests) = start(vec![Act::Answer("204 No Content", String::new())]);
     let mut sink = Webhook::new(&WebhookOptions {
         url: WebhookUrl::Secret(secret("url", &format!("http://{address}/hook/T0KEN\n"))),
-        template: Some(write("body.j2", "{\"text\": {{ document.message }}}")),
+        template: Some(write("body.j2", "{\"text\": {{ message }}}")),
         headers: vec![("X-Token".to_owned(), secret("token", "t0ken"))],
         signature: Some(("X-Signature-256".to_owned(), secret("key", "k3y"))),
         ..options(String::new())

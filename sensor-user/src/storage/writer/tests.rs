@@ -4,6 +4,7 @@ mod bounds;
 mod briefs;
 mod damage;
 mod refused;
+mod unknown_numbers;
 mod verdicts;
 
 use std::{
@@ -12,6 +13,8 @@ use std::{
     process::{Command, Stdio},
     thread::JoinHandle,
 };
+
+use sensor_core::level::Severity;
 
 use super::*;
 use crate::storage::{
@@ -25,7 +28,7 @@ fn document(number: u64) -> NewDocument {
         id: format!("document-{number}"),
         kind: if number.is_multiple_of(2) { DocumentKind::Flow } else { DocumentKind::Incident },
         incident: Some(format!("incident-{}", number % 3)),
-        severity: 73,
+        severity: Some(Severity::High),
         at: wall_clock::now().unix_nanos(),
         body: format!("{{\"number\":{number}}}"),
         brief: vec![number as u8],
@@ -110,7 +113,7 @@ fn state_survives_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let incident = |id: &str, open| IncidentRow {
         id: id.into(),
-        severity: 99,
+        severity: Severity::Critical,
         last: wall_clock::now().unix_nanos(),
         open,
         state: vec![1, 2],
@@ -170,7 +173,11 @@ fn incidents_are_listed_the_worst_first_and_of_these_the_latest() {
     };
     let store = Running::begin(directory.path(), Bounds::default());
     store.submit(RowBatch {
-        incidents: vec![incident("aa01", 47, 10), incident("aa02", 99, 30), incident("aa03", 99, 20)],
+        incidents: vec![
+            incident("aa01", Severity::Medium, 10),
+            incident("aa02", Severity::Critical, 30),
+            incident("aa03", Severity::Critical, 20),
+        ],
         ..RowBatch::default()
     });
     let reader = Reader::open(directory.path()).unwrap();
@@ -244,7 +251,7 @@ fn removes_and_counts_excess_documents_flows_first() {
     store.end();
     let Opened { writer, handle, rows } =
         Writer::open(directory.path(), Bounds { bytes: 1_500_000, days: 30 }, 0).unwrap();
-    let sinks = [0, 150].map(|read| Arc::new(Subscriber::new(None, 0, read)));
+    let sinks = [0, 150].map(|read| Arc::new(Subscriber::new(None, None, read)));
     sinks.iter().for_each(|sink| handle.committed().subscribe(Arc::clone(sink)));
     let store = Running { handle, thread: thread::spawn(move || writer.run()), rows };
     let deadline = Instant::now() + Duration::from_secs(10);

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, ensure};
+use sensor_core::level::Severity;
 use sensor_user::storage::{Bounds, DocumentKind, NewDocument, Opened, RowBatch, Writer};
 
 use crate::{
@@ -33,7 +34,7 @@ pub(crate) fn measure(effort: &Effort) -> Result<Vec<Row>> {
             id: number.to_string(),
             kind: DocumentKind::Incident,
             incident: None,
-            severity: 73,
+            severity: Some(Severity::High),
             at: 0,
             body: "x".repeat(BYTES),
             brief: Vec::new(),

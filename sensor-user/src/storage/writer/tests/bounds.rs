@@ -102,7 +102,7 @@ fn documents_and_closed_incidents_go_by_their_age_and_not_by_the_wall_clock() {
         writer.upkeep.ages = Ages::restore(None, 30, clocks(0, 0));
         let incident = |id: &str, last: Timestamp, open| IncidentRow {
             id: id.into(),
-            severity: 99,
+            severity: Severity::Critical,
             last: last.unix_nanos(),
             open,
             state: vec![],

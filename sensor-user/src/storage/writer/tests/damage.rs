@@ -15,7 +15,13 @@ fn filled(directory: &Path) {
     store.submit(RowBatch {
         documents: (1..=DOCUMENTS).map(wide).collect(),
         flows: (1..=DOCUMENTS).map(|number| (wide(number).id, vec![1])).collect(),
-        incidents: vec![IncidentRow { id: "aa01".into(), severity: 99, last: 5, open: true, state: vec![1] }],
+        incidents: vec![IncidentRow {
+            id: "aa01".into(),
+            severity: Severity::Critical,
+            last: 5,
+            open: true,
+            state: vec![1],
+        }],
         terms: vec![("rule".into(), "8.8.4.4".into(), 5)],
         cursors: vec![("output".into(), 7)],
         ..RowBatch::default()

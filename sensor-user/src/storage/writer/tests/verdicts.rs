@@ -4,7 +4,7 @@ use super::*;
 use crate::storage::{VerdictRow, commit_alone};
 
 fn incident(id: &str, open: bool) -> IncidentRow {
-    IncidentRow { id: id.into(), severity: 73, last: 5, open, state: vec![] }
+    IncidentRow { id: id.into(), severity: Severity::High, last: 5, open, state: vec![] }
 }
 
 fn verdict(incident: &str, state: u8) -> RowBatch {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
+use sensor_core::level::Severity;
 use sensor_user::{
     sinks::{OutputOptions, Sinks},
     storage::{DocumentKind, Handle, NewDocument, RowBatch},
@@ -89,7 +90,7 @@ impl Stage {
             id: format!("sustained-{}", self.documents),
             kind: DocumentKind::Incident,
             incident: None,
-            severity: 73,
+            severity: Some(Severity::High),
             at: i64::MAX,
             body: format!("\"{}\"", "x".repeat(BYTES - 2)),
             brief: Vec::new(),
