@@ -8,7 +8,7 @@ import sys
 import time
 
 from impacket import ntlm, smb
-from impacket.dcerpc.v5 import lsad, samr, scmr, transport
+from impacket.dcerpc.v5 import atsvc, lsad, rrp, samr, scmr, transport
 from impacket.dcerpc.v5.rpcrt import DCERPCException
 from impacket.smb3structs import SMB2_DIALECT_002, SMB2_DIALECT_21, SMB2_DIALECT_30, SMB2_DIALECT_311
 from impacket.smbconnection import SMBConnection
@@ -61,6 +61,34 @@ def create_service(connection, server):
         print("service refused:", error)
 
 
+def write_registry(connection, server):
+    """Asks for a new key of the registry, for a value in it and for a copy of it, each of which may be refused."""
+    rpc = bound(connection, server, r"\winreg", rrp.MSRPC_UUID_RRP)
+    machine = rrp.hOpenLocalMachine(rpc)["phKey"]
+    key = machine
+    for what, call in (
+        ("key", lambda: rrp.hBaseRegCreateKey(rpc, machine, r"SOFTWARE\lab")),
+        ("value", lambda: rrp.hBaseRegSetValue(rpc, key, "lab", rrp.REG_SZ, "lab.exe")),
+        ("copy", lambda: rrp.hBaseRegSaveKey(rpc, key, "lab.save")),
+    ):
+        try:
+            answer = call()
+            print("registry accepted", what)
+            key = answer["phkResult"] if what == "key" else key
+        except DCERPCException as error:
+            print("registry refused", what, error)
+    rpc.disconnect()
+
+
+def add_job(connection, server):
+    rpc = bound(connection, server, r"\atsvc", atsvc.MSRPC_UUID_ATSVC)
+    job = atsvc.AT_INFO()
+    job["JobTime"] = job["DaysOfMonth"] = job["DaysOfWeek"] = job["Flags"] = 0
+    job["Command"] = "lab.exe\0"
+    print("job", atsvc.hNetrJobAdd(rpc, atInfo=job)["pJobId"])
+    rpc.disconnect()
+
+
 def take(step, connection, arguments):
     action, _, rest = step.partition(":")
     if action == "shares":
@@ -91,6 +119,10 @@ def take(step, connection, arguments):
         open_policy(connection, arguments.server)
     elif action == "service":
         create_service(connection, arguments.server)
+    elif action == "registry":
+        write_registry(connection, arguments.server)
+    elif action == "job":
+        add_job(connection, arguments.server)
     else:
         raise ValueError(f"unknown step {step}")
 

@@ -1,8 +1,8 @@
 //! A network laboratory: throw-away network namespaces, the wires between them and real SMB programs inside them.
 //!
 //! It gives [`Topology`] (a client and a server on the two sides of a gateway), [`Namespace`], [`Veth`] and [`TunCable`] to build
-//! other shapes, [`Smbd`] and [`Smbclient`] for real sessions, [`Nmbd`] for names, [`PythonClient`], [`Rclone`] and
-//! [`ImpacketServer`] for those of other implementations, [`Nmap`], [`Hydra`], [`Guesser`] and [`NtlmRelay`] for attacks,
+//! other shapes, [`Smbd`], [`Smbclient`] and [`SambaNet`] for real sessions, [`Nmbd`] for names, [`PythonClient`], [`Rclone`] and
+//! [`ImpacketServer`] for those of other implementations, [`Nmap`], [`Hydra`], [`Guesser`], [`Atexec`] and [`NtlmRelay`] for attacks,
 //! [`WebDavServer`], [`WsgiDav`] and [`curl()`] for WebDAV, [`Rsyslogd`] and [`NatsServer`] as destinations, [`WebServer`] for
 //! other protocols, [`Process`] for programs under test, [`TcpListener`], [`UdpResponder`] and [`RawSocket`] for traffic that
 //! needs no daemon.
@@ -32,6 +32,7 @@ mod raw;
 mod rclone;
 mod requirements;
 mod rsyslogd;
+mod samba_net;
 mod scratch;
 mod smbclient;
 mod smbd;
@@ -55,12 +56,14 @@ pub use output::{Line, Stream};
 pub use peers::{Answer, TcpListener, UdpResponder};
 pub use process::Process;
 pub use python::{
-    Guessed, Guesser, ImpacketServer, NtlmRelay, PythonClient, WebDavServer, WebServer, WsgiDav,
+    Atexec, Guessed, Guesser, ImpacketServer, NtlmRelay, PythonClient, TASK_OUTPUT, WebDavServer, WebServer,
+    WsgiDav,
 };
 pub use raw::RawSocket;
 pub use rclone::{Rclone, upload_by_webdav};
 pub use requirements::{Need, missing, missing_for, skip};
 pub use rsyslogd::{Rsyslogd, SyslogInput};
+pub use samba_net::SambaNet;
 pub use scratch::{Scratch, scratch_dir};
 pub use smbclient::{Outcome, Smbclient};
 pub use smbd::{PASSWORD, SHARE, Smbd, SmbdBuilder, USER};

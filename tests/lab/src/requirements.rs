@@ -17,7 +17,7 @@ const SKIP_LOG: &str = "SMB_SENSOR_SKIP_LOG";
 pub enum Need {
     /// Namespaces, links and processes in them.
     Network,
-    /// The network, smbd, nmbd, smbclient and nmblookup.
+    /// The network, smbd, nmbd, smbclient, nmblookup and net.
     Samba,
     /// Network and Samba, and impacket and smbprotocol as further peers.
     Python,
@@ -84,6 +84,7 @@ fn missing_samba() -> Option<String> {
         ("nmbd", "samba"),
         ("smbpasswd", "samba"),
         ("nmblookup", "samba"),
+        ("net", "samba"),
         ("smbclient", "smbclient"),
     ])
 }

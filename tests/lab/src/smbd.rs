@@ -34,6 +34,7 @@ pub struct SmbdBuilder {
     ports: Vec<u16>,
     guest: bool,
     ntlmv1: bool,
+    administrator: bool,
     global: Vec<String>,
 }
 
@@ -59,6 +60,13 @@ impl SmbdBuilder {
         self
     }
 
+    /// Makes [`USER`] an administrator of the server, who may write to its registry.
+    #[must_use]
+    pub fn administrator(mut self) -> Self {
+        self.administrator = true;
+        self
+    }
+
     /// Adds a line to the `[global]` section, for example `smb encrypt = required`.
     #[must_use]
     pub fn global(mut self, line: &str) -> Self {
@@ -76,6 +84,9 @@ impl SmbdBuilder {
         let share = root.join(SHARE);
         self.lay_out(root, &share)?;
         add_user(namespace, &root.join("smb.conf"))?;
+        if self.administrator {
+            make_administrator(namespace, &root.join("smb.conf"))?;
+        }
         let mut command = namespace.tree_command("smbd");
         command.args(["--foreground", "--no-process-group", "--configfile"]).arg(root.join("smb.conf"));
         let process = Process::spawn(command)?;
@@ -162,7 +173,13 @@ impl Smbd {
     /// Settings for smbd, to change before it is started.
     #[must_use]
     pub fn builder() -> SmbdBuilder {
-        SmbdBuilder { ports: vec![445, 139], guest: false, ntlmv1: false, global: Vec::new() }
+        SmbdBuilder {
+            ports: vec![445, 139],
+            guest: false,
+            ntlmv1: false,
+            administrator: false,
+            global: Vec::new(),
+        }
     }
 
     /// The folder that is shared.
@@ -241,6 +258,24 @@ fn give_to_account(path: &Path) -> Result<()> {
         .with_context(|| format!("this machine has no system account {ACCOUNT}"))?;
     chown(path, Some(account.uid.as_raw()), Some(account.gid.as_raw()))
         .with_context(|| format!("give {} to {ACCOUNT}", path.display()))
+}
+
+/// The group of the account becomes BUILTIN\Administrators.
+fn make_administrator(namespace: &Namespace, configuration: &Path) -> Result<()> {
+    let output = namespace
+        .command("net")
+        .arg("-s")
+        .arg(configuration)
+        .args(["groupmap", "add", "sid=S-1-5-32-544", "type=builtin", &format!("unixgroup={ACCOUNT}")])
+        .output()
+        .context("start net: install the package samba-common-bin")?;
+    if !output.status.success() {
+        bail!(
+            "net refused to map the group {ACCOUNT}: {}",
+            String::from_utf8_lossy(&output.stderr).trim_end()
+        );
+    }
+    Ok(())
 }
 
 fn add_user(namespace: &Namespace, configuration: &Path) -> Result<()> {

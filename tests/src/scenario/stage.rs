@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use sensor_lab::{
-    Guesser, Namespace, Nmap, PythonClient, Rclone, Scratch, Smbclient, Topology, address, poll, scratch_dir,
+    Atexec, Guesser, Namespace, Nmap, PythonClient, Rclone, SambaNet, Scratch, Smbclient, Topology, address,
+    poll, scratch_dir,
 };
 use serde_json::Value;
 
@@ -211,6 +212,22 @@ impl<'a> Stage<'a> {
     /// None on this stage.
     pub fn impacket(&self) -> Result<PythonClient<'a>> {
         Ok(PythonClient::impacket(self.client()?.namespace, self.server()?.address))
+    }
+
+    /// impacket's atexec, likewise.
+    ///
+    /// # Errors
+    /// None on this stage.
+    pub fn atexec(&self) -> Result<Atexec<'a>> {
+        Ok(Atexec::new(self.client()?.namespace, self.server()?.address))
+    }
+
+    /// Samba's `net`, likewise.
+    ///
+    /// # Errors
+    /// None on this stage.
+    pub fn samba_net(&self) -> Result<SambaNet<'a>> {
+        Ok(SambaNet::new(self.client()?.namespace, self.server()?.address))
     }
 
     /// rclone, likewise.

@@ -33,6 +33,26 @@ fn a_service_that_is_created_from_outside_is_one_critical_incident() {
 }
 
 #[test]
+fn a_registry_that_is_written_from_outside_is_one_critical_incident() {
+    shows("remote-registry");
+}
+
+#[test]
+fn a_registry_key_that_is_created_by_samba_from_outside_is_one_critical_incident() {
+    shows("remote-registry-by-samba");
+}
+
+#[test]
+fn a_task_that_is_run_from_outside_is_one_critical_incident() {
+    shows("remote-task");
+}
+
+#[test]
+fn a_job_that_is_added_from_outside_is_one_critical_incident() {
+    shows("remote-job");
+}
+
+#[test]
 fn guesses_that_are_minutes_apart_are_one_high_incident() {
     shows("slow-guessing");
 }

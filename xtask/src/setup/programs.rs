@@ -46,6 +46,11 @@ pub(super) const NEEDED: &[Program] = &[
         packages: ["samba-common-bin", "samba", "samba", "samba"],
     },
     Program {
+        name: "net",
+        purpose: "makes a user of the SMB server an administrator, and administers it",
+        packages: ["samba-common-bin", "samba-common-tools", "smbclient", "samba-client"],
+    },
+    Program {
         name: "smbclient",
         purpose: "SMB client",
         packages: ["smbclient", "samba-client", "smbclient", "samba-client"],

@@ -114,9 +114,10 @@ impl<'a> PythonClient<'a> {
 
     /// One session that takes these steps on [`SHARE`]: `shares` (lists them), `tree:NAME`, `get:FILE`,
     /// `put:FILE:BYTES`, and of impacket `samr`, `lsarpc`, `service` (asks for a service, and prints whether it was created or
-    /// refused), `note:PATH` (creates that file of this machine) and `await:PATH` (continues, with the session open, once that file
-    /// exists). Of smbprotocol also `compounds:COUNT:BYTES`, which stores that many
-    /// files of that length, each in one compound, and prints how many bytes the client sent in all.
+    /// refused), `registry` (asks for a key, a value and a copy of the registry, and prints the same of each), `job` (adds a job
+    /// of the old task scheduler, and prints its number), `note:PATH` (creates that file of this machine) and `await:PATH`
+    /// (continues, with the session open, once that file exists). Of smbprotocol also `compounds:COUNT:BYTES`, which stores that
+    /// many files of that length, each in one compound, and prints how many bytes the client sent in all.
     ///
     /// # Errors
     /// When Python cannot be run or takes too long; a refusal is an [`Outcome`].

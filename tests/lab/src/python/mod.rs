@@ -3,6 +3,7 @@
 //! `cargo xtask setup` makes the environment. It is complete if it was made from the list of versions with which this crate was
 //! compiled.
 
+mod atexec;
 mod client;
 mod guesser;
 mod relay;
@@ -15,10 +16,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+pub use atexec::Atexec;
 pub use client::PythonClient;
 pub use guesser::{Guessed, Guesser};
 pub use relay::NtlmRelay;
-pub use server::ImpacketServer;
+pub use server::{ImpacketServer, TASK_OUTPUT};
 pub use web::WebServer;
 pub use webdav::WebDavServer;
 pub use wsgidav::WsgiDav;

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use sensor_lab::{Need, RawSocket, Smbd, USER, WebServer, patience, poll};
+use sensor_lab::{ImpacketServer, Need, RawSocket, Smbd, TASK_OUTPUT, USER, WebServer, patience, poll};
 
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -63,15 +63,67 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             "A host on the Internet logs on to an internal server and asks it to create a service",
             Inbound,
             remote_execution,
-            Expected::new(Inbound, Critical, &["share"])
-                .findings(&["remote-execution-over-smb", "external-logon-accepted"])
+            executed(&["share"])
                 .techniques(&["T1569.002", "T1021.002", "T1133", "T1078"])
                 .never(&["T1048", "T1053.005", "T1112", "T1190"])
-                .message(&["svcctl ROpenSCManagerW and RCreateServiceW"])
-                .credentials(&[USER]),
+                .message(&["svcctl ROpenSCManagerW and RCreateServiceW"]),
+        ),
+        live(
+            "remote-registry",
+            "A host on the Internet logs on to an internal server and writes to its registry",
+            Inbound,
+            remote_registry,
+            executed(&["share"])
+                .techniques(&["T1112", "T1021.002", "T1133", "T1078"])
+                .never(&["T1048", "T1053.005", "T1569.002", "T1190"])
+                .message(&[
+                    "winreg OpenLocalMachine",
+                    "BaseRegCreateKey",
+                    "BaseRegSetValue",
+                    "BaseRegSaveKey",
+                ]),
+        ),
+        live(
+            "remote-registry-by-samba",
+            "A host on the Internet creates a key in the registry of an internal server with Samba's net",
+            Inbound,
+            remote_registry_by_samba,
+            executed(&["share"])
+                .techniques(&["T1112", "T1021.002", "T1133", "T1078"])
+                .never(&["T1048", "T1053.005", "T1569.002", "T1190"])
+                .message(&["winreg OpenLocalMachine", "BaseRegCreateKey"]),
+        ),
+        live(
+            "remote-task",
+            "A host on the Internet runs impacket's atexec against an internal server",
+            Inbound,
+            remote_task,
+            executed(&["data"])
+                .shares(&["IPC$", "ADMIN$"])
+                .techniques(&["T1053.005", "T1021.002", "T1133", "T1078"])
+                .never(&["T1112", "T1569.002", "T1190"])
+                .message(&["ITaskSchedulerService SchRpcRegisterTask", "SchRpcRun"]),
+        ),
+        live(
+            "remote-job",
+            "A host on the Internet logs on to an internal server and adds a job of the old task scheduler",
+            Inbound,
+            remote_job,
+            executed(&["share"])
+                .techniques(&["T1053.005", "T1021.002", "T1133", "T1078"])
+                .never(&["T1048", "T1112", "T1569.002", "T1190"])
+                .message(&["atsvc NetrJobAdd"]),
         ),
         flood(),
     ]
+}
+
+/// The incident of a stranger who logged on to an internal server and executed something on it.
+fn executed(evidence: &'static [&'static str]) -> Expected {
+    Expected::new(Inbound, Critical, evidence)
+        .findings(&["remote-execution-over-smb", "external-logon-accepted"])
+        .credentials(&[USER])
+        .accepted(&[USER])
 }
 
 fn web(stage: &mut Stage<'_>, tls: bool) -> Result<()> {
@@ -88,6 +140,37 @@ fn remote_execution(stage: &mut Stage<'_>) -> Result<()> {
     let answered =
         ["service created", "service refused"].iter().any(|answer| outcome.output.contains(answer));
     ensure!(answered, "no answer: {}", outcome.output);
+    Ok(())
+}
+
+fn remote_registry(stage: &mut Stage<'_>) -> Result<()> {
+    let _smbd = Smbd::builder().administrator().start(stage.server()?.namespace)?;
+    let outcome = stage.impacket()?.run(&["registry"])?;
+    done(&outcome)?;
+    // Samba copies the registry into its shares alone.
+    for answer in ["registry accepted key", "registry accepted value", "registry refused copy"] {
+        ensure!(outcome.output.contains(answer), "no {answer}: {}", outcome.output);
+    }
+    Ok(())
+}
+
+fn remote_registry_by_samba(stage: &mut Stage<'_>) -> Result<()> {
+    let _smbd = Smbd::builder().administrator().start(stage.server()?.namespace)?;
+    done(&stage.samba_net()?.create_registry_key(r"HKLM\SOFTWARE\lab")?)
+}
+
+fn remote_task(stage: &mut Stage<'_>) -> Result<()> {
+    let _server = ImpacketServer::with_task_scheduler(stage.server()?.namespace)?;
+    let outcome = stage.atexec()?.run("whoami")?;
+    ensure!(outcome.output.contains(TASK_OUTPUT), "no output of a task: {}", outcome.output);
+    Ok(())
+}
+
+fn remote_job(stage: &mut Stage<'_>) -> Result<()> {
+    let _server = ImpacketServer::with_task_scheduler(stage.server()?.namespace)?;
+    let outcome = stage.impacket()?.run(&["job"])?;
+    done(&outcome)?;
+    ensure!(outcome.output.contains("job 1"), "no answer: {}", outcome.output);
     Ok(())
 }
 
