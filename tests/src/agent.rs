@@ -210,6 +210,15 @@ impl Agent {
         self.end_within(PATIENCE)
     }
 
+    /// Waits until it ends by itself, in whatever way, and returns its exit code and its log.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn exited(mut self) -> Result<(Option<i32>, String)> {
+        let status = self.process.wait(PATIENCE)?;
+        Ok((status.code(), self.log()))
+    }
+
     fn end_within(mut self, limit: Duration) -> Result<Ended> {
         let status = self.process.wait(limit)?;
         let log = self.log();
