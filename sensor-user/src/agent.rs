@@ -55,6 +55,7 @@ use crate::{
     response::Blocks,
     runtime::{Ended, Lease, Supervisor, fault, logging::Log, signs},
     statistics::OutputCounts,
+    storage::Committed,
     verdicts::Recorder,
     wall_clock,
 };
@@ -248,6 +249,7 @@ struct Sensor {
     swept: Vec<u64>,
     kernel_log: Option<EbpfLogger<&'static dyn log::Log>>,
     pipeline: Pipeline,
+    committed: Committed,
     clock: KernelClock,
     boot: Option<u64>,
     lease: Lease,
@@ -418,7 +420,7 @@ impl Sensor {
         let OutputCounts { waiting, unsaved, .. } = self.pipeline.output_counts();
         if unsaved > 0 {
             bail!(
-                "{unsaved} documents are not in the store in {}, which did not take them; make room there. {waiting} documents \
+                "{unsaved} documents are not in the store in {}, which did not take them; make room there, or repair its disk. {waiting} documents \
                  could not be written to the output",
                 self.config.state_dir.display()
             );

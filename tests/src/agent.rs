@@ -30,6 +30,7 @@ pub struct AgentBuilder<'a> {
     owners_in: Option<PathBuf>,
     own_processes: bool,
     small_state: Option<u32>,
+    mounts_of: Option<u32>,
     learns: bool,
     fault: Option<String>,
     name: Option<&'static str>,
@@ -68,6 +69,7 @@ impl Agent {
             owners_in: None,
             own_processes: false,
             small_state: None,
+            mounts_of: None,
             learns: false,
             fault: None,
             name: None,
@@ -300,6 +302,13 @@ impl AgentBuilder<'_> {
         self
     }
 
+    /// Starts it with the mounts that this process sees.
+    #[must_use]
+    pub const fn in_mounts_of(mut self, process: u32) -> Self {
+        self.mounts_of = Some(process);
+        self
+    }
+
     /// Makes one of its threads panic or hang: `panic:store-writer`, `hang:store-writer:60`.
     #[must_use]
     pub fn fault(mut self, fault: &str) -> Self {
@@ -396,7 +405,14 @@ impl AgentBuilder<'_> {
                 command
             }
             (true, _) => self.namespace.tree_command(program),
-            (false, None) => self.namespace.command(program),
+            (false, None) => match self.mounts_of {
+                None => self.namespace.command(program),
+                Some(process) => {
+                    let mut command = self.namespace.command("nsenter");
+                    command.args(["--mount", "--target", &process.to_string(), "--"]).arg(program);
+                    command
+                }
+            },
             (false, Some(kibibytes)) => {
                 let mut command = self.namespace.command("unshare");
                 let mount = format!("mount -t tmpfs -o size={kibibytes}k smb-sensor \"$0\" && exec \"$@\"");

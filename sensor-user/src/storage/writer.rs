@@ -19,7 +19,7 @@ use tracing::{error, info, warn};
 
 use self::upkeep::Upkeep;
 use super::{
-    Bounds, Committed, Handle, RowBatch, Rows, StorageError, check::Check, error::Remedy, insert::put,
+    Bounds, Committed, Handle, RowBatch, Rows, StorageError, check::Check, error::Remedy, files, insert::put,
     lock::Lock, migrate, reader, schema,
 };
 use crate::runtime::{Wait, fault, waiting};
@@ -239,7 +239,7 @@ impl Writer {
         if is_final || self.handles.strong_count() == 0 {
             return Err(error);
         }
-        self.committed.failed();
+        self.committed.failed(&error);
         // On a full disk the write-ahead log may be what takes the room.
         self.empty_log();
         if self.failing.is_none() {
@@ -255,7 +255,15 @@ impl Writer {
     }
 
     fn failed(&self, operation: &'static str, source: rusqlite::Error) -> StorageError {
-        StorageError::Database { operation, path: self.path.clone(), source }
+        let path = self.path.clone();
+        let error = StorageError::Database { operation, path, source };
+        // SQLite calls this an I/O error, like that of a disk that may recover.
+        if matches!(error.remedy(), Remedy::Wait | Remedy::WaitAWhile)
+            && waiting(Wait::Disk, || files::is_on_read_only(&self.path))
+        {
+            return StorageError::ReadOnly { operation, path: self.path.clone() };
+        }
+        error
     }
 }
 
