@@ -21,7 +21,7 @@ mod timekeeping;
 
 use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use aya_log::EbpfLogger;
 use sensor_common::{counter::Counter, slot::mark};
 use sensor_core::{incident::Enriched, record::packet_ticks, terms::TermAnswer};
@@ -53,8 +53,9 @@ use crate::{
     names::resolver::Names,
     pipeline::Pipeline,
     response::Blocks,
-    runtime::{Ended, Lease, Supervisor},
+    runtime::{Ended, Lease, Supervisor, fault, logging::Log, signs},
     statistics::OutputCounts,
+    storage::Committed,
     verdicts::Recorder,
     wall_clock,
 };
@@ -73,18 +74,20 @@ pub const POLL_TIMEOUT: Duration = Duration::from_millis(25);
 const BATCH: usize = 4_096;
 
 /// Runs until SIGINT or SIGTERM. `load` reads the configuration: once at the start, when all of it must be valid, and at each
-/// SIGHUP, when a threat list that cannot be read stays as it was.
+/// SIGHUP, when a threat list that cannot be read stays as it was. The last lines of an agent whose reader hangs go to `log`.
 ///
 /// # Errors
 /// Any failure of the start, in one line with what to do; nothing stays attached.
 pub async fn run(
     load: impl Fn(BadThreatList) -> Result<Config, ConfigError> + Send + Sync + 'static,
+    log: &Log,
 ) -> Result<()> {
     // Signals are handled before anything is attached, so a signal during the start ends it cleanly.
     let interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let mut supervisor = Supervisor::default();
+    supervisor.watch(log).context("cannot start a thread that watches the others")?;
     let config = load(BadThreatList::Refused)?;
     let load = Arc::new(load);
     let again: LoadConfig = {
@@ -109,7 +112,17 @@ pub async fn run(
     // Whatever ends the run, the observations so far are reported first.
     let signals = [interrupt, terminate, hangup];
     let sources = Sources { read, answers, enriched, learnt: learnt.as_ref() };
+    supervisor.begin_reader();
     let outcome = watch(&mut sensor, &records, control, sources, signals, &mut supervisor).await;
+    let hangs = outcome
+        .as_ref()
+        .err()
+        .and_then(|error| error.downcast_ref())
+        .is_some_and(|ended: &Ended| ended.hangs);
+    if !hangs {
+        signs::rest();
+    }
+    // Otherwise an end that waits for the hung thread is the reader's hang, and ends as well.
     let outcome = outcome.and(sensor.end_runs().await);
     match (outcome, sensor.stop()) {
         (Err(error), Err(at_the_end)) => {
@@ -154,13 +167,14 @@ async fn watch(
     let mut poll_timer = PollTimer::new().context("cannot make a timer")?;
     let mut poll_until = Instant::now();
     loop {
+        signs::alive();
         let due = sensor.pipeline.due(wall_clock::now());
         tokio::select! {
             // Commands and the sweep have priority over records: a flood must not delay them.
             biased;
             _ = interrupt.recv() => return Ok(()),
             _ = terminate.recv() => return Ok(()),
-            ended = supervisor.ended() => return Err(ended_by(&ended)),
+            ended = supervisor.ended() => return Err(ended_by(ended)),
             _ = hangup.recv() => {
                 sensor.pipeline.reopen_output();
                 sensor.read_config(None);
@@ -170,20 +184,21 @@ async fn watch(
             files = read.recv() => match files {
                 Some(files) => sensor.take_files(files)?,
                 // Its thread closes this first and then reports why it ended.
-                None => return Err(ended_by(&supervisor.ended().await)),
+                None => return Err(ended_by(supervisor.ended().await)),
             },
             asked = control.next() => match asked {
                 Some(asked) => sensor.answer(asked)?,
-                None => return Err(ended_by(&supervisor.ended().await)),
+                None => return Err(ended_by(supervisor.ended().await)),
             },
             Some(answer) = answers.recv() => sensor.take_answer(answer)?,
             found = enriched.recv() => match found {
                 Some(found) => sensor.take_enriched(&found)?,
-                None => return Err(ended_by(&supervisor.ended().await)),
+                None => return Err(ended_by(supervisor.ended().await)),
             },
             run = next_run(sensor.exec.as_mut()) => sensor.take_run(run)?,
             () = sleep(due.unwrap_or_default()), if due.is_some() => sensor.release()?,
             _ = sweep.tick() => {
+                fault::point("reader");
                 sensor.sweep()?;
                 sensor.tend_interfaces();
                 sensor.report_status();
@@ -215,9 +230,9 @@ async fn watch(
 }
 
 /// The error of an agent that ends with one of its threads.
-fn ended_by(Ended { thread, reason }: &Ended) -> anyhow::Error {
-    error!("the thread {thread} ended: {reason}. The agent ends with it");
-    anyhow!("the thread {thread} ended: {reason}")
+fn ended_by(ended: Ended) -> anyhow::Error {
+    error!("{ended}. The agent ends with it");
+    ended.into()
 }
 
 /// Most time of a sweep for the records in the ring: commands and the renewal of enforcement are waiting.
@@ -234,6 +249,7 @@ struct Sensor {
     swept: Vec<u64>,
     kernel_log: Option<EbpfLogger<&'static dyn log::Log>>,
     pipeline: Pipeline,
+    committed: Committed,
     clock: KernelClock,
     boot: Option<u64>,
     lease: Lease,
@@ -404,7 +420,7 @@ impl Sensor {
         let OutputCounts { waiting, unsaved, .. } = self.pipeline.output_counts();
         if unsaved > 0 {
             bail!(
-                "{unsaved} documents are not in the store in {}, which did not take them; make room there. {waiting} documents \
+                "{unsaved} documents are not in the store in {}, which did not take them; make room there, or repair its disk. {waiting} documents \
                  could not be written to the output",
                 self.config.state_dir.display()
             );

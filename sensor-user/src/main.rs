@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let log = logging::start();
     let result = match cli.command {
-        Command::Run(args) => run(&args),
+        Command::Run(args) => run(&args, &log),
         Command::Replay(args) => replay(&args),
         Command::Enforce(args) => ask(&args.state_dir, &args.request()),
         Command::Block(args) => args.request().and_then(|request| ask(&args.state_dir, &request)),
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &RunArgs) -> Result<ExitCode> {
+fn run(args: &RunArgs, log: &logging::Log) -> Result<ExitCode> {
     let (path, overrides) = (args.config.clone(), args.overrides());
     let load =
         move |bad_threat_list| with_added(Config::load_with(path.as_deref(), &overrides, bad_threat_list)?);
@@ -62,7 +62,7 @@ fn run(args: &RunArgs) -> Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the asynchronous runtime")?;
-    runtime.block_on(agent::run(load))?;
+    runtime.block_on(agent::run(load, log))?;
     Ok(ExitCode::SUCCESS)
 }
 

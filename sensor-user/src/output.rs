@@ -22,6 +22,7 @@ use crate::{
         Entry,
         exec::{ExecQueue, ExecRun, Job},
     },
+    runtime::signs,
     sinks::{OutputStatus, Sinks},
     state,
     statistics::OutputCounts,
@@ -247,6 +248,8 @@ impl Output for StoreOutput {
         if !self.store.flush(patience) {
             warn!("the store did not accept everything within {} s", patience.as_secs());
         }
+        // Each of the two waits has an end.
+        signs::alive();
         self.sinks.settle(self.store.committed().sequence(), patience);
     }
 

@@ -30,6 +30,7 @@ pub struct AgentBuilder<'a> {
     owners_in: Option<PathBuf>,
     own_processes: bool,
     small_state: Option<u32>,
+    mounts_of: Option<u32>,
     learns: bool,
     fault: Option<String>,
     name: Option<&'static str>,
@@ -68,6 +69,7 @@ impl Agent {
             owners_in: None,
             own_processes: false,
             small_state: None,
+            mounts_of: None,
             learns: false,
             fault: None,
             name: None,
@@ -210,6 +212,15 @@ impl Agent {
         self.end_within(PATIENCE)
     }
 
+    /// Waits until it ends by itself, in whatever way, and returns its exit code and its log.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn exited(mut self) -> Result<(Option<i32>, String)> {
+        let status = self.process.wait(PATIENCE)?;
+        Ok((status.code(), self.log()))
+    }
+
     fn end_within(mut self, limit: Duration) -> Result<Ended> {
         let status = self.process.wait(limit)?;
         let log = self.log();
@@ -288,6 +299,13 @@ impl AgentBuilder<'_> {
     #[must_use]
     pub fn with_small_state(mut self, kibibytes: u32) -> Self {
         self.small_state = Some(kibibytes);
+        self
+    }
+
+    /// Starts it with the mounts that this process sees.
+    #[must_use]
+    pub const fn in_mounts_of(mut self, process: u32) -> Self {
+        self.mounts_of = Some(process);
         self
     }
 
@@ -387,7 +405,14 @@ impl AgentBuilder<'_> {
                 command
             }
             (true, _) => self.namespace.tree_command(program),
-            (false, None) => self.namespace.command(program),
+            (false, None) => match self.mounts_of {
+                None => self.namespace.command(program),
+                Some(process) => {
+                    let mut command = self.namespace.command("nsenter");
+                    command.args(["--mount", "--target", &process.to_string(), "--"]).arg(program);
+                    command
+                }
+            },
             (false, Some(kibibytes)) => {
                 let mut command = self.namespace.command("unshare");
                 let mount = format!("mount -t tmpfs -o size={kibibytes}k smb-sensor \"$0\" && exec \"$@\"");

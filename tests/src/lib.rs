@@ -8,6 +8,7 @@ mod at_cgroup;
 mod attached;
 mod bpffs;
 mod browser;
+mod disk;
 mod document;
 pub mod encapsulation;
 pub mod fleet;
@@ -32,6 +33,7 @@ pub use at_cgroup::attached_to;
 pub use attached::{attached, has_tcx, on_this_kernel, still_loaded};
 pub use bpffs::Bpffs;
 pub use browser::Browser;
+pub use disk::Disk;
 pub use sensor_core::level::EvidenceLevel;
 
 pub use document::{

@@ -17,7 +17,7 @@ use crate::{
     config::{BadThreatList, Config, ConfigError},
     control::Asked,
     owner::UserNames,
-    runtime::{Supervisor, fault},
+    runtime::{Supervisor, Wait, fault, waiting},
     threat::{ThreatList, ThreatLists, Watch},
 };
 
@@ -75,29 +75,33 @@ fn read_on_request(
     users: &UserNames,
 ) {
     loop {
-        let request = match requests.recv_timeout(REFRESH) {
+        let request = match waiting(Wait::Work, || requests.recv_timeout(REFRESH)) {
             Ok(request) => request,
             Err(RecvTimeoutError::Timeout) => {
-                users.refresh();
+                waiting(Wait::Files, || users.refresh());
                 continue;
             }
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        fault::point("files");
-        let read = match request {
-            // A threat list that cannot be read stays as it was.
-            ToRead::Config(asked) => FilesRead::Config(Box::new(load(BadThreatList::LeftOut)), asked),
-            ToRead::Lists { lists, looked, in_any_case } => {
-                let is_to_be_read = in_any_case || Watch::of(&lists) != looked;
-                let read = is_to_be_read.then(|| {
-                    let (read, unread) = ThreatLists::read_some(&lists);
-                    (read, unread.iter().map(ToString::to_string).collect())
-                });
-                FilesRead::Lists { lists, read }
-            }
-        };
-        if answers.blocking_send(read).is_err() {
+        let read = waiting(Wait::Files, || read(request, load));
+        if waiting(Wait::Work, || answers.blocking_send(read)).is_err() {
             return;
+        }
+    }
+}
+
+fn read(request: ToRead, load: &impl Fn(BadThreatList) -> Result<Config, ConfigError>) -> FilesRead {
+    fault::point("files");
+    match request {
+        // A threat list that cannot be read stays as it was.
+        ToRead::Config(asked) => FilesRead::Config(Box::new(load(BadThreatList::LeftOut)), asked),
+        ToRead::Lists { lists, looked, in_any_case } => {
+            let is_to_be_read = in_any_case || Watch::of(&lists) != looked;
+            let read = is_to_be_read.then(|| {
+                let (read, unread) = ThreatLists::read_some(&lists);
+                (read, unread.iter().map(ToString::to_string).collect())
+            });
+            FilesRead::Lists { lists, read }
         }
     }
 }

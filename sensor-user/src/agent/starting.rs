@@ -210,6 +210,7 @@ impl Sensor {
             },
             owners,
         );
+        let committed = handle.committed().clone();
         let output = StoreOutput::new(handle, sensor, sinks).with_exec(exec.as_ref().map(Exec::queue));
         let verdicts = output.recorder(&config.state_dir);
         let output = Enriching::new(output, lookups);
@@ -236,6 +237,7 @@ impl Sensor {
             swept,
             kernel_log,
             pipeline,
+            committed,
             clock,
             boot,
             lease,

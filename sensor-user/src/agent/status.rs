@@ -96,6 +96,7 @@ impl Sensor {
                 unsaved: documents.unsaved,
                 lost: documents.dropped + documents.lost,
                 expired: documents.expired,
+                failure: self.committed.failure(),
             },
             incidents: Incidents {
                 open: BySeverity::of(core.incidents_open_by_severity.map(|count| count as u64)),

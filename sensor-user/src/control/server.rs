@@ -19,7 +19,7 @@ use tracing::debug;
 use super::{Answer, Envelope, MAX_LINE_LEN, Request, boot_nanos, socket};
 use crate::{
     response::Peer,
-    runtime::{Supervisor, fault},
+    runtime::{Supervisor, fault, signs::with_signs},
 };
 
 /// Time for a request to arrive.
@@ -83,13 +83,13 @@ impl Control {
         let (sender, requests) = mpsc::channel(MAX_REQUESTS);
         let (listening, ended) = oneshot::channel::<()>();
         supervisor.spawn("control", move || {
-            let result = runtime.block_on(async {
+            let result = runtime.block_on(with_signs(async {
                 let server = Server { agent: sender, commands: Arc::new(Semaphore::new(MAX_REQUESTS)) };
                 tokio::select! {
                     result = server.serve(listener) => result,
                     _ = ended => Ok(()),
                 }
-            });
+            }));
             runtime.shutdown_background();
             result
         })?;

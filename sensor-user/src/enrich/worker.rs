@@ -23,7 +23,7 @@ use crate::{
     config::Config,
     hosts::{ConfiguredNames, Sighting, Sources},
     names::NamedAddresses,
-    runtime::{Supervisor, fault},
+    runtime::{Supervisor, Wait, fault, waiting},
 };
 
 /// Questions that wait, and answers.
@@ -116,17 +116,17 @@ struct Worker {
 
 impl Worker {
     fn run(mut self, questions: &Receiver<Lookup>) {
-        self.sources.refresh();
+        waiting(Wait::Files, || self.sources.refresh());
         let mut looked = Instant::now();
         loop {
-            let question = match questions.recv_timeout(REFRESH) {
+            let question = match waiting(Wait::Work, || questions.recv_timeout(REFRESH)) {
                 Ok(question) => Some(question),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            fault::point("enrich");
+            waiting(Wait::Files, || fault::point("enrich"));
             if looked.elapsed() >= REFRESH {
-                if self.sources.refresh() {
+                if waiting(Wait::Files, || self.sources.refresh()) {
                     self.answer_again();
                 }
                 looked = Instant::now();
@@ -165,11 +165,12 @@ impl Worker {
     }
 
     fn answer(&mut self, question: &Lookup) {
-        let answer = Enriched {
+        // Lease files, the neighbour table, and what other sensors reported.
+        let answer = waiting(Wait::Files, || Enriched {
             incident: question.incident,
             internal: question.internal.map(|address| self.sources.internal(address)).unwrap_or_default(),
             external: self.external(question),
-        };
+        });
         // One that has no room is given with the next event of the incident. If nobody listens, nobody asks any more.
         let _ = self.answers.try_send(answer);
     }

@@ -14,7 +14,7 @@ use tokio::{sync::watch, time::timeout};
 
 use super::{arguments::DEFAULT_SINCE, read::StreamReader, report::Report};
 use crate::{
-    runtime::Spawner,
+    runtime::{Spawner, Wait, waiting},
     sinks::{Destination, NatsOptions, OutputOptions},
     wall_clock,
 };
@@ -117,7 +117,7 @@ impl Fleet {
         let mut views = self.view.subscribe();
         if views.borrow().is_due(Instant::now()) && !self.is_read.swap(true, Ordering::AcqRel) {
             let fleet = Arc::clone(self);
-            if spawner.spawn("fleet", move || fleet.read()).is_err() {
+            if spawner.spawn("fleet", move || waiting(Wait::Server, || fleet.read())).is_err() {
                 self.is_read.store(false, Ordering::Release);
             }
         }

@@ -19,7 +19,7 @@ use hickory_resolver::{
 };
 use sensor_dissect::escape::shown;
 
-use crate::runtime::Supervisor;
+use crate::runtime::{Supervisor, Wait, waiting};
 
 /// Addresses that wait to be asked about.
 const MAX_WAITING: usize = 256;
@@ -63,8 +63,9 @@ impl ReverseDns {
         let (known, servers) = (Arc::clone(&this.known), servers.to_vec());
         supervisor.spawn("reverse-dns", move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            for address in addresses {
-                known.put(address, runtime.block_on(look_up(address, &servers)), Instant::now());
+            while let Ok(address) = waiting(Wait::Work, || addresses.recv()) {
+                let name = waiting(Wait::Server, || runtime.block_on(look_up(address, &servers)));
+                known.put(address, name, Instant::now());
             }
             Ok::<_, io::Error>(())
         })?;

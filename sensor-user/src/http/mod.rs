@@ -37,7 +37,7 @@ use self::{access::Access, forms::Forms, health::StoreWatch, metrics::Format};
 use crate::{
     config::{Config, ConfigError, HttpOptions},
     fleet::Fleets,
-    runtime::{Spawner, Supervisor},
+    runtime::{Spawner, Supervisor, Wait, signs::with_signs, waiting},
     sinks::{OutputOptions, SecretError, SecretSource, TlsError},
     storage::{self, Committed},
 };
@@ -190,7 +190,7 @@ impl Http {
         };
         let has_page = options.page;
         let run = move || {
-            let result = runtime.block_on(async {
+            let result = runtime.block_on(with_signs(async {
                 let listener = tokio::net::TcpListener::from_std(listener)?;
                 let router = router(source.clone(), access, has_page);
                 tokio::select! {
@@ -198,7 +198,7 @@ impl Http {
                     () = source.look_at_store() => Ok(()),
                     _ = ended => Ok(()),
                 }
-            });
+            }));
             runtime.shutdown_background();
             result
         };
@@ -302,8 +302,10 @@ fn store_bytes(state_dir: &Path) -> Option<u64> {
     let database = storage::file(state_dir);
     let mut log = database.clone().into_os_string();
     log.push("-wal");
-    let bytes = fs::metadata(database).ok()?.len();
-    Some(bytes + fs::metadata(PathBuf::from(log)).map_or(0, |log| log.len()))
+    waiting(Wait::Disk, || {
+        let bytes = fs::metadata(database).ok()?.len();
+        Some(bytes + fs::metadata(PathBuf::from(log)).map_or(0, |log| log.len()))
+    })
 }
 
 #[cfg(test)]

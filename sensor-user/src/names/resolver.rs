@@ -18,7 +18,10 @@ use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use super::ResolvedNames;
-use crate::{runtime::Supervisor, wall_clock};
+use crate::{
+    runtime::{Supervisor, Wait, signs::with_signs, waiting},
+    wall_clock,
+};
 
 /// Shortest and longest time between two look-ups of a name, whatever its TTL is.
 const SHORTEST: Duration = Duration::from_secs(30);
@@ -66,9 +69,10 @@ impl Names {
         let wanted = Arc::clone(&names.0);
         supervisor.spawn("names", move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(resolve_on_schedule(&wanted, &state_dir, &learnt, async |name: &str| {
+            let work = resolve_on_schedule(&wanted, &state_dir, &learnt, async |name: &str| {
                 look_up(name, &servers).await
-            }));
+            });
+            runtime.block_on(with_signs(work));
             Ok::<_, io::Error>(())
         })?;
         Ok(names)
@@ -99,7 +103,7 @@ async fn resolve_on_schedule(
 ) {
     // Before that it is not known which names are wanted, and none is to be forgotten.
     wanted.changed.notified().await;
-    let mut resolved = ResolvedNames::read(state_dir).unwrap_or_else(|error| {
+    let mut resolved = waiting(Wait::Disk, || ResolvedNames::read(state_dir)).unwrap_or_else(|error| {
         warn!("{error}");
         ResolvedNames::default()
     });
@@ -134,7 +138,7 @@ async fn resolve_on_schedule(
             }
         }
         if changed {
-            if let Err(error) = resolved.write(state_dir) {
+            if let Err(error) = waiting(Wait::Disk, || resolved.write(state_dir)) {
                 warn!("cannot keep the addresses of names: {error}");
             }
             learnt.notify_one();
@@ -162,7 +166,7 @@ fn listed(resolved: &ResolvedNames, name: &str) -> String {
 async fn look_up(name: &str, servers: &[IpAddr]) -> Answer {
     let mut builder = if servers.is_empty() {
         // Read anew each time: the configuration of the machine's resolver changes with its network.
-        TokioResolver::builder_tokio().map_err(|error| error.to_string())?
+        waiting(Wait::Files, TokioResolver::builder_tokio).map_err(|error| error.to_string())?
     } else {
         let servers = servers.iter().map(|server| NameServerConfig::udp_and_tcp(*server)).collect();
         let config = ResolverConfig::from_name_servers(servers);

@@ -35,7 +35,7 @@ pub use self::{
 use crate::{
     config::RecordOptions,
     kernel::{interface::Interface, packet_socket::PacketSocket},
-    runtime::{Spawner, Supervisor, fault},
+    runtime::{Spawner, Supervisor, Wait, fault, signs, waiting},
     wall_clock,
 };
 use sensor_core::{address::FiveTuple, incident::IncidentId};
@@ -148,7 +148,7 @@ impl Recording {
         let shown = path.display().to_string();
         let spawner = supervisor.spawner();
         let writer = spawner
-            .spawn("record", move || write(recorder, &passed, &receiver, &shown))
+            .spawn("record", move || waiting(Wait::Disk, || write(recorder, &passed, &receiver, &shown)))
             .map_err(RecordError::Thread)?;
         let mut recording = Self {
             packets: Some(packets),
@@ -198,6 +198,8 @@ impl Recording {
             let mut buffer = vec![0; snap_length];
             while !stop.load(Ordering::Relaxed) {
                 fault::point("record-packets");
+                // The socket gives up waiting after a short time.
+                signs::alive();
                 let packet = match socket.next(&mut buffer) {
                     Ok(None) => continue,
                     Ok(Some((bytes, length))) => {
@@ -281,7 +283,7 @@ fn write(
     let mut reported_full = false;
     loop {
         fault::point("record");
-        let next = passed.recv_timeout(IDLE);
+        let next = waiting(Wait::Work, || passed.recv_timeout(IDLE));
         let applied = changes.try_iter().try_for_each(|change| match change {
             Change::Joined { tuple, incident, rule, at } => {
                 recorder.alerted(&tuple, &incident.to_string(), &rule, at)

@@ -1,7 +1,25 @@
 //! Fault injection for tests: one environment variable makes a named thread panic or hang. Release builds do not have it.
 //!
 //! `SMB_SENSOR_FAULT=panic:store-writer` makes that thread panic at its next fault point;
-//! `SMB_SENSOR_FAULT=hang:store-writer:60` makes it wait there for 60 seconds, once.
+//! `SMB_SENSOR_FAULT=hang:store-writer:60` makes it wait there for 60 seconds, once. `SMB_SENSOR_HANGS_AFTER=10` sets the time,
+//! in seconds, after which a thread counts as hung.
+
+use std::time::Duration;
+
+use super::HANGS_AFTER;
+
+/// Time without a sign of life after which a thread that works counts as hung.
+#[cfg(not(debug_assertions))]
+pub(super) fn hangs_after() -> Duration {
+    HANGS_AFTER
+}
+
+/// Time without a sign of life after which a thread that works counts as hung.
+#[cfg(debug_assertions)]
+pub(super) fn hangs_after() -> Duration {
+    let seconds = std::env::var("SMB_SENSOR_HANGS_AFTER").ok().and_then(|seconds| seconds.parse().ok());
+    seconds.map_or(HANGS_AFTER, Duration::from_secs)
+}
 
 /// A fault point of a thread.
 #[cfg(not(debug_assertions))]
@@ -10,10 +28,7 @@ pub fn point(_: &str) {}
 /// A fault point of a thread.
 #[cfg(debug_assertions)]
 pub fn point(thread: &str) {
-    use std::{
-        sync::atomic::{AtomicBool, Ordering},
-        time::Duration,
-    };
+    use std::sync::atomic::{AtomicBool, Ordering};
     static DONE: AtomicBool = AtomicBool::new(false);
     let Ok(fault) = std::env::var("SMB_SENSOR_FAULT") else { return };
     let mut parts = fault.split(':');

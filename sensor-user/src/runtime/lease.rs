@@ -11,13 +11,13 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    thread::JoinHandle,
-    time::Duration,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use sensor_common::settings;
 
-use super::Supervisor;
+use super::{Supervisor, signs, watch::Silence};
 use crate::{
     enforcement::{Enforcement, Now},
     kernel::{enforce::EnforcementSwitch, object::LoadError, privileges, ticks::KernelClock},
@@ -26,11 +26,17 @@ use crate::{
 /// Time between two renewals.
 const RENEWAL: Duration = Duration::from_secs(2);
 
-/// The same while enforcement is off.
-const OFF: Duration = Duration::from_secs(60);
+/// The same while enforcement is off: the thread only shows that it goes on.
+const OFF: Duration = Duration::from_secs(5);
 
 /// Time without a sign of life from the reader after which the lease lapses.
 pub const READER_LIMIT: Duration = Duration::from_secs(60);
+
+/// Time that one look at the reader's sign counts for at most: a process that was stopped as a whole did not hang.
+const LONGEST_LOOK: Duration = Duration::from_secs(4);
+
+/// Time for the thread to end.
+const END: Duration = Duration::from_secs(1);
 
 /// The lease. It ends when this is dropped.
 pub struct Lease {
@@ -57,6 +63,7 @@ struct State {
     blocking: EnforcementSwitch,
     /// Whether blocks are in force, without an end of their own: the agent ends each.
     blocks: bool,
+    reader: Silence,
 }
 
 impl State {
@@ -78,7 +85,13 @@ impl Lease {
     ) -> std::io::Result<Self> {
         let now = Now::of(clock)?;
         let shared = Arc::new(Shared {
-            state: Mutex::new(State { switch, enforcement: Enforcement::Off, blocking, blocks: false }),
+            state: Mutex::new(State {
+                switch,
+                enforcement: Enforcement::Off,
+                blocking,
+                blocks: false,
+                reader: Silence::default(),
+            }),
             wake: Condvar::new(),
             clock,
             reader: AtomicU64::new(nanos(now.since_boot)),
@@ -151,6 +164,8 @@ impl Shared {
     fn run(&self) {
         loop {
             super::fault::point("lease");
+            // It waits for nothing but its timer, and for a short time.
+            signs::alive();
             let mut state = self.lock();
             if self.stop.load(Ordering::Relaxed) {
                 return;
@@ -168,7 +183,8 @@ impl Shared {
             self.failures.fetch_add(1, Ordering::Relaxed);
             return;
         };
-        if !is_alive(now.since_boot, self.reader.load(Ordering::Relaxed)) {
+        let sign = self.reader.load(Ordering::Relaxed);
+        if state.reader.look(sign, now.since_boot, LONGEST_LOOK) >= READER_LIMIT {
             self.lapsed.store(true, Ordering::Relaxed);
             return;
         }
@@ -182,24 +198,21 @@ impl Shared {
     }
 }
 
-/// Whether a reader with its last sign of life at `last_sign` counts as working.
-fn is_alive(now: Duration, last_sign: u64) -> bool {
-    nanos(now).saturating_sub(last_sign) < nanos(READER_LIMIT)
-}
-
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        {
-            // Under the lock, so that the thread does not miss it between its check and its wait.
-            let _state = self.shared.lock();
-            self.shared.stop.store(true, Ordering::Relaxed);
+        self.shared.stop.store(true, Ordering::Relaxed);
+        let Some(thread) = self.thread.take() else { return };
+        let deadline = Instant::now() + END;
+        // Again and again: the first may come between its check and its wait, and one that hangs ends with the process.
+        while !thread.is_finished() && Instant::now() < deadline {
+            self.shared.wake.notify_all();
+            thread::sleep(Duration::from_millis(1));
         }
-        self.shared.wake.notify_all();
-        if let Some(thread) = self.thread.take() {
+        if thread.is_finished() {
             let _ = thread.join();
         }
     }
@@ -210,10 +223,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reader_counts_as_working_for_one_minute() {
-        let last_sign = nanos(Duration::from_secs(100));
-        assert!(is_alive(Duration::from_secs(159), last_sign));
-        assert!(!is_alive(Duration::from_secs(160), last_sign));
-        assert!(is_alive(Duration::from_secs(99), last_sign), "a sign just now, on another CPU");
+    fn reader_counts_as_working_for_one_minute_of_renewals() {
+        let mut reader = Silence::default();
+        let mut silent = |second: u64, sign| reader.look(sign, Duration::from_secs(second), LONGEST_LOOK);
+        assert!((100..160).step_by(2).all(|second| silent(second, 1) < READER_LIMIT));
+        assert!(silent(160, 1) >= READER_LIMIT);
+        assert!(silent(162, 2) < READER_LIMIT, "it works again");
+        assert!(silent(3_762, 2) < READER_LIMIT, "the process was stopped for an hour");
     }
 }

@@ -3,9 +3,13 @@
 pub mod fault;
 mod lease;
 pub mod logging;
+pub mod signs;
 mod supervisor;
+mod watch;
 
 pub use self::{
     lease::{Lease, READER_LIMIT},
+    signs::{Wait, waiting},
     supervisor::{Ended, Spawner, Supervisor},
+    watch::HANGS_AFTER,
 };

@@ -1,51 +1,67 @@
-//! Supervises threads that must not end: if one does, the agent ends with an error.
+//! Supervises threads that must neither end nor hang: if one does, the agent ends with an error.
 //!
-//! A supervised thread that returns, fails or panics leaves a message; the reader takes it and stops the run. A service manager
-//! such as systemd restarts the agent.
+//! A supervised thread that returns, fails or panics leaves a message, and for one that hangs the [watch](super::watch) leaves it; the
+//! reader takes it and stops the run. A service manager such as systemd restarts the agent.
 
 use std::{
     any::Any,
+    convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::mpsc::{SyncSender, sync_channel},
     thread::{self, JoinHandle},
 };
 
 use caps::Capability;
+use thiserror::Error;
 use tokio::sync::mpsc;
 use tracing::warn;
 
+use super::{
+    fault,
+    logging::Log,
+    signs::{Begun, Signs},
+    watch::{self, READER},
+};
 use crate::kernel::privileges;
 
 /// Most messages that wait for the reader. The first stops the agent; later ones may be dropped.
 const MAX_ENDED: usize = 8;
 
-/// A thread that ended without being stopped.
-#[derive(Debug)]
+/// A thread that ended without being stopped, or hangs.
+#[derive(Debug, Error)]
+#[error("the thread {thread} {}: {reason}", if *hangs { "hangs" } else { "ended" })]
 pub struct Ended {
     /// Name of the thread.
     pub thread: String,
     /// The reason.
     pub reason: String,
+    /// It has not ended, but does nothing any more.
+    pub hangs: bool,
 }
 
 /// Starts threads and receives their end.
 #[derive(Debug)]
 pub struct Supervisor {
-    sender: mpsc::Sender<Ended>,
+    reporter: Reporter,
     ended: mpsc::Receiver<Ended>,
+    signs: Signs,
+    /// The watch ends when this is dropped.
+    watching: Option<SyncSender<Infallible>>,
+    reader: Option<Begun>,
 }
 
 /// Starts optional threads, at any time.
 #[derive(Clone, Debug)]
-pub struct Spawner(Reporter);
+pub struct Spawner(Reporter, Signs);
 
 /// Reports the end of a thread to the supervisor.
 #[derive(Clone, Debug)]
-struct Reporter(mpsc::Sender<Ended>);
+pub(super) struct Reporter(mpsc::Sender<Ended>);
 
 impl Default for Supervisor {
     fn default() -> Self {
         let (sender, ended) = mpsc::channel(MAX_ENDED);
-        Self { sender, ended }
+        Self { reporter: Reporter(sender), ended, signs: Signs::default(), watching: None, reader: None }
     }
 }
 
@@ -72,25 +88,45 @@ impl Supervisor {
         needed: &[Capability],
         work: impl FnOnce() -> Result<(), E> + Send + 'static,
     ) -> std::io::Result<JoinHandle<()>> {
-        let (reporter, named) = (Reporter(self.sender.clone()), name.to_owned());
+        let (reporter, signs, named) = (self.reporter.clone(), self.signs.clone(), name.to_owned());
         let needed = needed.to_vec();
         thread::Builder::new().name(name.to_owned()).spawn(move || {
             confine(&named, &needed);
-            match caught(work) {
-                Ok(Ok(())) => reporter.report(named, "it ended".to_owned()),
-                Ok(Err(error)) => reporter.report(named, error.to_string()),
-                Err(panic) => reporter.report(named, panic),
-            }
+            let _begun = signs.begin(&named);
+            let reason = match caught(work) {
+                Ok(Ok(())) => "it ended".to_owned(),
+                Ok(Err(error)) => error.to_string(),
+                Err(panic) => panic,
+            };
+            reporter.report(Ended { thread: named, reason, hangs: false });
         })
+    }
+
+    /// Begins to watch all threads, now and later, for signs of life. A thread that hangs is reported like one that ended. The calling
+    /// thread is the reader, which takes these messages: if it hangs, the process ends, with the last lines of this log.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub fn watch(&mut self, log: &Log) -> std::io::Result<()> {
+        let (watching, ended) = sync_channel(0);
+        let (signs, reporter, log) = (self.signs.clone(), self.reporter.clone(), log.clone());
+        self.spawn("watch", move || watch::watch(signs, fault::hangs_after(), &ended, &reporter, &log))?;
+        self.watching = Some(watching);
+        Ok(())
+    }
+
+    /// The calling thread is the reader, and gives signs of life from now on.
+    pub fn begin_reader(&mut self) {
+        self.reader = Some(self.signs.begin(READER));
     }
 
     /// What starts optional threads.
     #[must_use]
     pub fn spawner(&self) -> Spawner {
-        Spawner(Reporter(self.sender.clone()))
+        Spawner(self.reporter.clone(), self.signs.clone())
     }
 
-    /// The next thread that ended.
+    /// The next thread that ended or hangs.
     pub async fn ended(&mut self) -> Ended {
         match self.ended.recv().await {
             Some(ended) => ended,
@@ -101,25 +137,26 @@ impl Supervisor {
 }
 
 impl Spawner {
-    /// Starts an optional thread without capabilities: it may end, and logs why. Only a panic, which is a defect, is reported.
+    /// Starts an optional thread without capabilities: it may end, and logs why. Only a panic or a hang, which is a defect, is reported.
     ///
     /// # Errors
     /// If no thread can be started.
     pub fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
-        let (reporter, named) = (self.0.clone(), name.to_owned());
+        let (Self(reporter, signs), named) = (self.clone(), name.to_owned());
         thread::Builder::new().name(name.to_owned()).spawn(move || {
             confine(&named, &[]);
-            if let Err(panic) = caught(work) {
-                reporter.report(named, panic);
+            let _begun = signs.begin(&named);
+            if let Err(reason) = caught(work) {
+                reporter.report(Ended { thread: named, reason, hangs: false });
             }
         })
     }
 }
 
 impl Reporter {
-    fn report(&self, thread: String, reason: String) {
+    pub(super) fn report(&self, ended: Ended) {
         // While the agent ends, nobody receives any more, and the thread ends as usual.
-        let _ = self.0.try_send(Ended { thread, reason });
+        let _ = self.0.try_send(ended);
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     health::HealthBoard,
-    runtime::Spawner,
+    runtime::{Spawner, Wait, signs, waiting},
     shared_terms::Answering,
     storage::{Handle, OUTPUT_CURSOR, Reader, StorageError},
 };
@@ -135,7 +135,7 @@ impl Sinks {
         let work = move || {
             if let Some((progress, thread)) = before {
                 // Two at once would deliver documents twice.
-                let _ = thread.map(JoinHandle::join);
+                let _ = waiting(Wait::Server, || thread.map(JoinHandle::join));
                 mine.advance_to(progress.cursor());
             }
             let worker = Worker::new(mine, &around.state_dir, around.store.clone());
@@ -195,6 +195,7 @@ impl Drop for Sinks {
         self.all.iter().for_each(|one| one.progress.stop());
         self.around.store.committed().wake();
         for one in self.all.iter_mut().chain(&mut self.ended) {
+            signs::alive();
             let deadline = Instant::now() + END;
             let Some(running) = one.thread.take() else { continue };
             // One that hangs in its destination ends with the process.

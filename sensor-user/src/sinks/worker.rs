@@ -10,7 +10,7 @@ use super::{
     Delivery, LONGEST_PAUSE, Sink, SinkError, backoff::Backoff, progress::Progress, refused::RefusedFile,
 };
 use crate::{
-    runtime::fault,
+    runtime::{Wait, fault, waiting},
     storage::{
         DocumentKind, DocumentQuery, DocumentRow, Handle, OUTPUT_CURSOR, Reader, RowBatch, StorageError,
     },
@@ -57,7 +57,7 @@ impl Worker {
         let mut backoff = Backoff::up_to(LONGEST_PAUSE);
         let mut failing = false;
         while !self.progress.stops() {
-            match open() {
+            match waiting(Wait::Server, &open) {
                 Ok(sink) => return Some(sink),
                 Err(error) => {
                     if !failing {
@@ -66,7 +66,7 @@ impl Worker {
                     failing = true;
                     self.progress.note_failure(&error.to_string());
                     let wakes = || self.progress.stops() || self.progress.is_to_reopen();
-                    let _ = self.store.committed().wait(u64::MAX, backoff.pause(None), wakes);
+                    self.wait(u64::MAX, backoff.pause(None), wakes);
                     let _ = self.progress.take_reopen();
                 }
             }
@@ -75,7 +75,7 @@ impl Worker {
     }
 
     pub(super) fn run(mut self, mut sink: impl Sink) {
-        sink.begin();
+        waiting(Wait::Server, || sink.begin());
         let mut backoff = Backoff::up_to(sink.longest_pause());
         let mut unreadable = false;
         let mut look = Duration::ZERO;
@@ -83,7 +83,7 @@ impl Worker {
             fault::point("sink-output");
             let cursor = self.progress.cursor();
             let wakes = || self.progress.stops() || self.progress.is_to_reopen();
-            let arrived = self.store.committed().wait(cursor, look, wakes);
+            let arrived = self.wait(cursor, look, wakes);
             if self.progress.stops() {
                 // What came since then is for the one that takes its place.
                 return;
@@ -93,7 +93,7 @@ impl Worker {
                 look = self.look(&mut sink);
                 continue;
             }
-            match self.next(cursor, arrived) {
+            match waiting(Wait::Disk, || self.next(cursor, arrived)) {
                 Ok(documents) => {
                     unreadable = false;
                     if !self.deliver(&documents, &mut sink, &mut backoff) {
@@ -115,7 +115,7 @@ impl Worker {
                         // Wakes the writer.
                         let _ = self.store.submit(RowBatch::default());
                     }
-                    thread::sleep(RETRY);
+                    waiting(Wait::Work, || thread::sleep(RETRY));
                 }
             }
         }
@@ -123,7 +123,7 @@ impl Worker {
 
     /// Looks whether the sink could deliver; gives the time until the next look.
     fn look(&self, sink: &mut impl Sink) -> Duration {
-        let Some(ability) = sink.look() else { return LOOK };
+        let Some(ability) = waiting(Wait::Server, || sink.look()) else { return LOOK };
         let before = self.progress.ability();
         match (&before, &ability) {
             (None | Some(Ok(())), Err(reason)) => warn!(
@@ -140,7 +140,7 @@ impl Worker {
 
     fn reopen_if_asked(&self, sink: &mut impl Sink) {
         if self.progress.take_reopen()
-            && let Err(error) = sink.reopen()
+            && let Err(error) = waiting(Wait::Server, || sink.reopen())
         {
             warn!("{} {error}; it is tried again with the next document", self.label);
         }
@@ -179,7 +179,7 @@ impl Worker {
         let mut left = documents;
         let mut failing = false;
         while !left.is_empty() {
-            let delivery = sink.deliver(left);
+            let delivery = waiting(Wait::Server, || sink.deliver(left));
             self.settle(left, &delivery);
             left = &left[delivery.settled..];
             if delivery.settled > 0 {
@@ -209,10 +209,15 @@ impl Worker {
         true
     }
 
+    /// Waits for a document behind a place, or for what wakes it; gives the place of the last one.
+    fn wait(&self, after: u64, patience: Duration, wakes: impl Fn() -> bool) -> u64 {
+        waiting(Wait::Work, || self.store.committed().wait(after, patience, wakes))
+    }
+
     /// Waits before the next attempt, unless it should end or try at once.
     fn pause(&self, pause: Duration, sink: &mut impl Sink) {
         let wakes = || self.progress.stops() || self.progress.is_to_reopen();
-        let _ = self.store.committed().wait(u64::MAX, pause, wakes);
+        self.wait(u64::MAX, pause, wakes);
         self.reopen_if_asked(sink);
     }
 
@@ -227,7 +232,7 @@ impl Worker {
                 shown(reason.as_bytes()),
                 self.refused.path().display()
             );
-            if let Err(error) = self.refused.add(&documents[*index], reason) {
+            if let Err(error) = waiting(Wait::Disk, || self.refused.add(&documents[*index], reason)) {
                 warn!("{} cannot be written: {error}", self.refused.path().display());
             }
         }

@@ -179,6 +179,8 @@ pub struct Store {
     pub lost: u64,
     /// Documents that were removed as too old or too many.
     pub expired: u64,
+    /// Why the database cannot be written now, if it cannot.
+    pub failure: Option<String>,
 }
 
 /// Counts by severity.

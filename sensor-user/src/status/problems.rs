@@ -32,6 +32,9 @@ pub(crate) fn problems(
     if last_lost.is_some_and(|at| now.unix_nanos() - at.unix_nanos() < RECENT) {
         problems.push("the ring lost records in the last five minutes: raise kernel.ring_bytes".to_owned());
     }
+    if let Some(failure) = &status.store.failure {
+        problems.push(format!("{} documents wait in memory for the store: {failure}", status.store.unsaved));
+    }
     if status.store.lost > 0 {
         problems.push(format!("{} documents are lost: the database did not take them", status.store.lost));
     }
@@ -91,13 +94,17 @@ mod tests {
     fn each_is_named() {
         let mut status = watched();
         status.interfaces[0].outgoing = None;
-        status.store = Store { lost: 2, ..Store::default() };
+        let failure = Some("cannot write smb-sensor.db: database or disk is full".to_owned());
+        status.store = Store { unsaved: 7, lost: 2, failure, ..Store::default() };
         status.last_reload = Some(Reload { at: String::new(), error: Some("line 3".into()) });
         let last_error = Some(Failure { at: "T".into(), reason: "it ended with exit code 3".into() });
         status.exec = Some(ExecStatus { last_error, ..ExecStatus::default() });
         let found = of(&status);
-        assert_eq!(found.len(), 4, "{found:#?}");
-        assert_eq!(found[2], "response.exec failed at T: it ended with exit code 3");
+        assert_eq!(found.len(), 5, "{found:#?}");
+        let waits =
+            "7 documents wait in memory for the store: cannot write smb-sensor.db: database or disk is full";
+        assert_eq!(found[1], waits);
+        assert_eq!(found[3], "response.exec failed at T: it ended with exit code 3");
         assert!(found[0].contains("lan0 is not watched for outgoing"), "{found:#?}");
         status.interfaces.clear();
         assert_eq!(of(&status)[0], "no interface is watched: nothing is seen");

@@ -11,7 +11,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum StorageError {
     /// The directory cannot be used.
-    #[error("cannot use the state directory {}: {source}", path.display())]
+    #[error("cannot use the state directory {}: {source}{}", path.display(), advice(source))]
     Directory {
         /// Directory.
         path: PathBuf,
@@ -54,6 +54,17 @@ pub enum StorageError {
         /// Cause.
         #[source]
         source: rusqlite::Error,
+    },
+    /// The file system of the database accepts no writes any more.
+    #[error(
+        "cannot {operation} {}: its file system is read-only now. The kernel's log (dmesg) says why; repair it and mount it again",
+        path.display()
+    )]
+    ReadOnly {
+        /// What was to be done.
+        operation: &'static str,
+        /// Database.
+        path: PathBuf,
     },
     /// The file is empty.
     #[error(
@@ -149,6 +160,8 @@ impl StorageError {
     pub(super) fn remedy(&self) -> Remedy {
         match self {
             Self::Database { source, .. } => remedy(source),
+            // Until somebody repairs it, and an agent that starts anew could not use it at all.
+            Self::ReadOnly { .. } => Remedy::Wait,
             _ => Remedy::None,
         }
     }
@@ -162,6 +175,16 @@ fn remedy(source: &rusqlite::Error) -> Remedy {
         Some(Code::DiskFull | Code::ReadOnly | Code::DatabaseBusy | Code::DatabaseLocked) => Remedy::Wait,
         Some(Code::SystemIoFailure | Code::CannotOpen | Code::OutOfMemory) => Remedy::WaitAWhile,
         _ => Remedy::None,
+    }
+}
+
+/// What to do about a state directory that cannot be used.
+fn advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => {
+            ". Mount its file system writable, or give a --state-dir on one that is"
+        }
+        _ => "",
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use super::StorageError;
@@ -23,6 +24,13 @@ pub(super) fn shm(database: &Path) -> PathBuf {
 /// Bytes of the write-ahead log; 0 without one.
 pub(super) fn wal_bytes(database: &Path) -> u64 {
     fs::metadata(wal(database)).map_or(0, |about| about.len())
+}
+
+/// Whether the file system of a database refuses writes as a whole. The kernel says so of the folder's time, which is set to the
+/// present; where it became read-only by an error, its flags do not show it.
+pub(super) fn is_on_read_only(database: &Path) -> bool {
+    let set = database.parent().map(|folder| fs::File::open(folder)?.set_modified(SystemTime::now()));
+    matches!(set, Some(Err(error)) if error.kind() == io::ErrorKind::ReadOnlyFilesystem)
 }
 
 fn beside(database: &Path, suffix: &str) -> PathBuf {

@@ -12,7 +12,7 @@ use std::{
 use crate::latency::Latency;
 
 use super::{
-    RowBatch,
+    RowBatch, StorageError,
     subscriber::{RemovedDocument, Subscriber, Subscribers},
 };
 
@@ -44,8 +44,8 @@ struct Progress {
     /// Documents in batches that were taken and are not committed.
     documents: AtomicU64,
     failures: AtomicU64,
-    /// The last commit failed.
-    failing: AtomicBool,
+    /// Why the last commit failed, if it did.
+    failing: Mutex<Option<String>>,
     expired: AtomicU64,
     expired_waiting: AtomicU64,
     lost: AtomicU64,
@@ -178,7 +178,7 @@ impl Committed {
             committed: read(&self.0.done),
             refused: read(&self.0.refused),
             failures: read(&self.0.failures),
-            is_failing: self.0.failing.load(Ordering::Relaxed),
+            is_failing: self.failure().is_some(),
             expired: read(&self.0.expired),
             expired_waiting: read(&self.0.expired_waiting),
             lost: read(&self.0.lost),
@@ -227,7 +227,7 @@ impl Committed {
         }
         self.0.documents.fetch_sub(documents as u64, Ordering::Relaxed);
         self.0.done.fetch_add(batches.len() as u64, Ordering::Release);
-        self.0.failing.store(false, Ordering::Relaxed);
+        self.0.failing.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.0.moved.notify_all();
     }
 
@@ -238,9 +238,15 @@ impl Committed {
         self.0.moved.notify_all();
     }
 
-    pub(super) fn failed(&self) {
+    pub(super) fn failed(&self, error: &StorageError) {
         self.0.failures.fetch_add(1, Ordering::Relaxed);
-        self.0.failing.store(true, Ordering::Relaxed);
+        *self.0.failing.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+    }
+
+    /// Why the last commit failed, if it did.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.0.failing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Counts from now on what retention removes before this sink has read it.

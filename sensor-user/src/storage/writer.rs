@@ -19,10 +19,10 @@ use tracing::{error, info, warn};
 
 use self::upkeep::Upkeep;
 use super::{
-    Bounds, Committed, Handle, RowBatch, Rows, StorageError, check::Check, error::Remedy, insert::put,
+    Bounds, Committed, Handle, RowBatch, Rows, StorageError, check::Check, error::Remedy, files, insert::put,
     lock::Lock, migrate, reader, schema,
 };
-use crate::runtime::fault;
+use crate::runtime::{Wait, fault, waiting};
 
 /// Batches that may wait for the writer.
 const MAX_WAITING: usize = 1_024;
@@ -130,7 +130,8 @@ impl Writer {
             .inspect_err(|error| warn!("{} is not checked for damage: {error}", self.path.display()))
             .ok();
         loop {
-            fault::point("store-writer");
+            fault::point("store-writer-itself");
+            waiting(Wait::Disk, || fault::point("store-writer"));
             let gathered = self.gather(&mut pending);
             self.look_for_damage()?;
             self.write(&mut pending)?;
@@ -138,7 +139,7 @@ impl Writer {
             if gathered == Gathered::Ended && pending.is_empty() {
                 self.check = None;
                 // The log is emptied, and goes if nobody reads, so that the database is one file.
-                let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+                self.empty_log();
                 let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
                 return Ok(());
             }
@@ -149,13 +150,13 @@ impl Writer {
     /// added to it: the rest waits in the channel, which is the bound.
     fn gather(&self, pending: &mut Vec<RowBatch>) -> Gathered {
         if !pending.is_empty() {
-            thread::sleep(RETRY);
+            waiting(Wait::Work, || thread::sleep(RETRY));
         } else {
             let wait = match (&self.failing, &self.check) {
                 (Some(_), _) | (_, Some(_)) => RETRY.min(self.upkeep.wait()),
                 _ => self.upkeep.wait(),
             };
-            match self.batches.recv_timeout(wait) {
+            match waiting(Wait::Work, || self.batches.recv_timeout(wait)) {
                 Ok(batch) => pending.push(batch),
                 Err(RecvTimeoutError::Timeout) => return Gathered::Quiet,
                 Err(RecvTimeoutError::Disconnected) => return Gathered::Ended,
@@ -213,7 +214,7 @@ impl Writer {
             transaction.commit()?;
             Ok(sequence)
         };
-        write(&mut self.connection).map_err(|source| self.failed("write", source))
+        waiting(Wait::Disk, || write(&mut self.connection)).map_err(|source| self.failed("write", source))
     }
 
     /// Drops a batch that the database will never accept.
@@ -238,9 +239,9 @@ impl Writer {
         if is_final || self.handles.strong_count() == 0 {
             return Err(error);
         }
-        self.committed.failed();
+        self.committed.failed(&error);
         // On a full disk the write-ahead log may be what takes the room.
-        let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        self.empty_log();
         if self.failing.is_none() {
             warn!("{error}: documents wait in memory until the disk takes them");
         }
@@ -248,8 +249,21 @@ impl Writer {
         Ok(())
     }
 
+    fn empty_log(&self) {
+        let empty = || self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        let _ = waiting(Wait::Disk, empty);
+    }
+
     fn failed(&self, operation: &'static str, source: rusqlite::Error) -> StorageError {
-        StorageError::Database { operation, path: self.path.clone(), source }
+        let path = self.path.clone();
+        let error = StorageError::Database { operation, path, source };
+        // SQLite calls this an I/O error, like that of a disk that may recover.
+        if matches!(error.remedy(), Remedy::Wait | Remedy::WaitAWhile)
+            && waiting(Wait::Disk, || files::is_on_read_only(&self.path))
+        {
+            return StorageError::ReadOnly { operation, path: self.path.clone() };
+        }
+        error
     }
 }
 

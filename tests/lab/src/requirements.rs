@@ -5,9 +5,10 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::process::Command;
 use std::sync::LazyLock;
 
-use crate::{Cgroup, Namespace, python, xdp_dispatcher};
+use crate::{Cgroup, Namespace, python, scratch_dir, xdp_dispatcher};
 
 /// Environment variable naming a file to which each skipped test appends a line `SKIP <test>: <reason>`.
 const SKIP_LOG: &str = "SMB_SENSOR_SKIP_LOG";
@@ -39,6 +40,8 @@ pub enum Need {
     Browser,
     /// The network, and xdp-loader with libxdp.
     XdpTools,
+    /// The network, and ext4 on a loop device.
+    Disk,
 }
 
 /// Why the whole laboratory (network and Samba) cannot be used here, or `None` if it can.
@@ -54,6 +57,7 @@ pub fn missing_for(need: Need) -> Option<String> {
     static NETWORK: LazyLock<Option<String>> = LazyLock::new(missing_network);
     static SAMBA: LazyLock<Option<String>> = LazyLock::new(missing_samba);
     static CGROUP: LazyLock<Option<String>> = LazyLock::new(missing_cgroup);
+    static DISK: LazyLock<Option<String>> = LazyLock::new(missing_disk);
     NETWORK.clone().or_else(|| match need {
         Need::Network => None,
         Need::Samba => SAMBA.clone(),
@@ -69,6 +73,7 @@ pub fn missing_for(need: Need) -> Option<String> {
         Need::Prometheus => missing_programs(&[("prometheus", "prometheus"), ("promtool", "prometheus")]),
         Need::Browser => missing_programs(&[("chromium", "chromium")]),
         Need::XdpTools => missing_xdp_tools(),
+        Need::Disk => DISK.clone(),
     })
 }
 
@@ -126,6 +131,28 @@ fn missing_cgroup() -> Option<String> {
         .or_else(|| Cgroup::new().err().map(|error| format!("{error:#}")))
 }
 
+/// Mounts one, where nobody else sees it: the kernel decides.
+fn missing_disk() -> Option<String> {
+    const TRY: &str = "cd \"$0\" && truncate -s 16M disk && mkfs.ext4 -q -F disk && mkdir at && mount -o loop disk at && \
+                       device=$(findmnt -n -o SOURCE at) && test -w /sys/fs/ext4/${device##*/}/trigger_fs_error";
+    missing_programs(&[("mkfs.ext4", "e2fsprogs"), ("e2fsck", "e2fsprogs"), ("findmnt", "util-linux")])
+        .or_else(|| {
+            let tried = scratch_dir().map_err(|error| format!("{error:#}")).and_then(|scratch| {
+                let mut command = Command::new("unshare");
+                command.args(["--mount", "--", "sh", "-c", TRY]).arg(scratch.path());
+                command.output().map_err(|error| error.to_string())
+            });
+            match tried {
+                Ok(output) if output.status.success() => None,
+                Ok(output) => Some(format!(
+                    "no ext4 on a loop device: {}",
+                    String::from_utf8_lossy(&output.stderr).trim()
+                )),
+                Err(error) => Some(error),
+            }
+        })
+}
+
 fn missing_programs(programs: &[(&str, &str)]) -> Option<String> {
     let path = env::var_os("PATH").unwrap_or_default();
     let absent = |program: &str| !env::split_paths(&path).any(|folder| folder.join(program).is_file());
@@ -156,7 +183,7 @@ pub fn skip(test: &str, reason: &str) {
 /// network, Samba, impacket and smbprotocol, `require_lab!(Attackers)` for those, nmap, hydra and rclone, `require_lab!(WebDav)` for the Python peers and curl, `require_lab!(Names)` for network, Samba and dnsmasq,
 /// `require_lab!(Syslog)` for namespaces and rsyslogd, `require_lab!(Nats)` for namespaces and nats-server,
 /// `require_lab!(Cgroup)` for namespaces and cgroups, `require_lab!(Prometheus)` and `require_lab!(Browser)` for namespaces and
-/// that program, `require_lab!(XdpTools)` for namespaces and xdp-loader.
+/// that program, `require_lab!(XdpTools)` for namespaces and xdp-loader, `require_lab!(Disk)` for namespaces and ext4 on a loop device.
 #[macro_export]
 macro_rules! require_lab {
     () => {

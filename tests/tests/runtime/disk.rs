@@ -73,4 +73,6 @@ fn names_an_unwritable_state_directory_with_its_reason() {
     let named =
         format!("smb-sensor: cannot use the state directory {}: Read-only file system", state.display());
     assert!(last.starts_with(&named), "{log}");
+    let advice = ". Mount its file system writable, or give a --state-dir on one that is";
+    assert!(last.ends_with(advice), "{log}");
 }

@@ -1,4 +1,5 @@
-//! Threads of the agent that end or hang: if one ends, the agent ends; while one hangs, enforcement continues.
+//! Threads of the agent that end, hang or wait: if one ends or hangs, the agent ends; while one waits for its disk, its destination
+//! or its files, enforcement continues.
 
 use std::{
     fs::File,
@@ -78,6 +79,65 @@ fn panic_of_the_packet_socket_ends_the_agent() {
     ends_the_agent("record-packets", "record-lan0", true);
 }
 
+/// Longer than that.
+const STOPPED: Duration = Duration::from_secs(15);
+
+/// Seconds without a sign of life after which a thread hangs, in tests of that.
+const HANGS_AFTER: &str = "10";
+
+/// Makes a thread hang for ten minutes, and gives the exit code and the log of the agent.
+fn with_hung_thread(point: &str, config: &str) -> (Option<i32>, String) {
+    let border = Topology::border().unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").fault(&format!("hang:{point}:600")).config(config);
+    agent.environment("SMB_SENSOR_HANGS_AFTER", HANGS_AFTER).start().unwrap().exited().unwrap()
+}
+
+/// Checks that an agent with a thread that hangs here ends with an error that names the thread.
+fn hang_ends_the_agent(point: &str, named: &str, config: &str) {
+    let (code, log) = with_hung_thread(point, config);
+    assert_eq!(code, Some(1), "{log}");
+    let named = format!("smb-sensor: the thread {named} hangs: it gave no sign of life for {HANGS_AFTER} s");
+    let last = log.lines().last().unwrap_or_default();
+    assert!(last.starts_with(&named), "the error is the last line: {log}");
+    assert!(log.contains("The agent ends with"), "{log}");
+}
+
+#[test]
+fn hang_of_the_reader_ends_the_agent() {
+    require_lab!(Network);
+    hang_ends_the_agent("reader", "reader", "");
+}
+
+#[test]
+fn hang_of_the_lease_ends_the_agent() {
+    require_lab!(Network);
+    hang_ends_the_agent("lease", "lease", "");
+}
+
+#[test]
+fn hang_of_the_store_outside_of_the_disk_ends_the_agent() {
+    require_lab!(Network);
+    hang_ends_the_agent("store-writer-itself", "store-writer", "");
+}
+
+#[test]
+fn hang_of_an_output_outside_of_its_destination_ends_the_agent() {
+    require_lab!(Network);
+    hang_ends_the_agent("sink-output", "sink-output", "");
+}
+
+#[test]
+fn hang_of_the_control_socket_ends_the_agent() {
+    require_lab!(Network);
+    hang_ends_the_agent("control", "control", "");
+}
+
+#[test]
+fn hang_of_the_http_server_ends_the_agent() {
+    require_lab!(Network);
+    hang_ends_the_agent("http", "http", "[http]\nlisten = \"127.0.0.1:9750\"\n");
+}
+
 /// Checks that enforcement drops SYNs for longer than two leases.
 fn enforces_for_two_leases(border: &Topology, server: SocketAddr) {
     let began = Instant::now();
@@ -143,6 +203,45 @@ fn a_session_is_reported_while_a_file_that_is_read_does_not_answer() {
     // It ends before the file answers, too.
     let ended = agent.stop().unwrap();
     assert_eq!(ended.code, Some(0), "{}", ended.log);
+}
+
+#[test]
+fn agent_whose_store_waits_for_the_disk_for_longer_than_a_thread_may_hang_goes_on() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").fault("hang:store-writer:25");
+    let agent = agent.environment("SMB_SENSOR_HANGS_AFTER", HANGS_AFTER).start().unwrap();
+    let mut stream = connect(border.client(), server.address()).unwrap();
+    sensor_tests::echo(&mut stream, &sensor_tests::SMB2_MESSAGE).unwrap();
+    agent
+        .wait_for_log("the thread store-writer has waited for its disk for 10 s; the agent goes on")
+        .unwrap();
+    agent.wait_for(sensor_tests::has_finding(OUTBOUND, "smb")).unwrap();
+    let ended = agent.stop().unwrap();
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
+    assert_eq!(ended.log.matches("has waited for").count(), 1, "{}", ended.log);
+}
+
+#[test]
+fn agent_that_was_stopped_for_longer_than_a_thread_may_hang_goes_on() {
+    require_lab!(Network);
+    let border = Topology::border().unwrap();
+    let server = TcpListener::start(border.server(), (address::SERVER_V4, 445), Answer::Echo).unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").environment("SMB_SENSOR_HANGS_AFTER", HANGS_AFTER);
+    let mut agent = agent.start().unwrap();
+    agent.signal(Signal::SIGSTOP).unwrap();
+    // Nothing shows how long it was stopped but the time.
+    std::thread::sleep(STOPPED);
+    agent.signal(Signal::SIGCONT).unwrap();
+    let mut stream = connect(border.client(), server.address()).unwrap();
+    sensor_tests::echo(&mut stream, &sensor_tests::SMB2_MESSAGE).unwrap();
+    agent.wait_for(sensor_tests::has_finding(OUTBOUND, "smb")).unwrap();
+    // The next looks find nothing either.
+    std::thread::sleep(Duration::from_secs(3));
+    let ended = agent.stop().unwrap();
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
+    assert!(!ended.log.contains("hangs") && !ended.log.contains("lapsed"), "{}", ended.log);
 }
 
 /// A process that is killed on drop.

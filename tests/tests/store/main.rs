@@ -6,6 +6,7 @@ mod crash;
 mod full_disk;
 mod left_open;
 mod listing;
+mod read_only;
 mod versions;
 
 use std::{

@@ -18,7 +18,10 @@ use tokio::{
 };
 
 use super::{ExecOptions, Identity, program};
-use crate::kernel::descriptors;
+use crate::{
+    kernel::descriptors,
+    runtime::{Wait, waiting},
+};
 
 /// The whole environment of the program.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -173,7 +176,7 @@ fn begin(options: &ExecOptions, identity: &Identity) -> Result<Child, String> {
         // The group goes with it, and so do the agent's further groups.
         command.uid(uid).gid(gid);
     }
-    command.spawn().map_err(|error| error.to_string())
+    waiting(Wait::Program, || command.spawn()).map_err(|error| error.to_string())
 }
 
 /// Writes the document. A program need not read it.

@@ -17,7 +17,7 @@ use tokio::{
 use tracing::warn;
 
 use super::{ExecOptions, ExecRun, Identity, rate_limit::RateLimit, run::run};
-use crate::runtime::{Supervisor, fault};
+use crate::runtime::{Supervisor, fault, signs::with_signs};
 
 /// Incidents that wait for a run.
 const MAX_WAITING: usize = 64;
@@ -100,7 +100,7 @@ pub fn start(
         identity.confine()?;
         let limit = RateLimit::new(options.per_minute, MINUTE);
         let worker = Worker { options: Arc::new((options, identity)), over };
-        let ended = runtime.block_on(worker.work(jobs, limit, stopped));
+        let ended = runtime.block_on(with_signs(worker.work(jobs, limit, stopped)));
         runtime.shutdown_background();
         ended
     })?;

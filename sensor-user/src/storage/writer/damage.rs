@@ -6,6 +6,7 @@ use rusqlite::Connection;
 use tracing::error;
 
 use super::{Check, Writer};
+use crate::runtime::{Wait, waiting};
 use crate::storage::{Committed, StorageError, check::Found, salvage};
 
 /// Databases that are replaced in one run. After that the disk must be at fault.
@@ -37,7 +38,7 @@ impl Writer {
         self.check = None;
         // Closed before it is moved.
         self.connection = Connection::open_in_memory().map_err(|source| self.failed("leave", source))?;
-        self.connection = replace(&self.path, &self.committed, why)?;
+        self.connection = waiting(Wait::Disk, || replace(&self.path, &self.committed, why))?;
         self.upkeep.begin_anew();
         Ok(())
     }

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Gathered, QUIET, Writer};
+use crate::runtime::{Wait, waiting};
 use crate::storage::{
     Bounds, RowBatch, StorageError,
     age::{self, Ages, MARKS},
@@ -101,7 +102,8 @@ impl Writer {
         if self.failing.is_some() {
             return Ok(());
         }
-        let done = self.bound_size().and_then(|()| {
+        let done = waiting(Wait::Disk, || {
+            self.bound_size()?;
             if files::wal_bytes(&self.path) >= CHECKPOINT_MUST {
                 self.checkpoint()?;
             }

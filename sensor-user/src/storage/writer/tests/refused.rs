@@ -69,13 +69,15 @@ fn each_kind_of_error_has_its_remedy() {
 }
 
 #[test]
-fn a_disk_that_fails_for_a_minute_ends_the_agent_and_a_full_one_does_not() {
+fn a_disk_that_fails_for_a_minute_ends_the_agent_and_a_full_or_read_only_one_does_not() {
     let directory = tempfile::tempdir().unwrap();
     let opened = Writer::open(directory.path(), Bounds::default(), 0).unwrap();
     let mut writer = opened.writer;
     assert!(writer.note_failure(failure(ffi::SQLITE_IOERR_WRITE)).is_ok());
     writer.failing = Instant::now().checked_sub(FAILS_FOR + Duration::from_secs(1));
     assert!(writer.note_failure(failure(ffi::SQLITE_FULL)).is_ok());
+    let read_only = StorageError::ReadOnly { operation: "write", path: writer.path.clone() };
+    assert!(writer.note_failure(read_only).is_ok());
     let error = writer.note_failure(failure(ffi::SQLITE_IOERR_WRITE)).unwrap_err();
     assert!(error.to_string().starts_with("cannot write /x/smb-sensor.db: "), "{error}");
     writer.failing = None;
