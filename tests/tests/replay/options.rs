@@ -80,8 +80,8 @@ fn consecutive_files_are_one_recording() {
 }
 
 /// Times of the findings of rare destinations in a document.
-fn rare_findings(document: &serde_json::Value) -> Vec<String> {
-    let findings = document.pointer("/smb_sensor/findings").and_then(serde_json::Value::as_array);
+fn rare_findings(document: &Value) -> Vec<String> {
+    let findings = document.pointer("/smb_sensor/findings").and_then(Value::as_array);
     let rare = findings.into_iter().flatten().filter(|one| text(one, "/rule") == "rare-smb-destination");
     rare.map(|one| text(one, "/first").to_owned()).collect()
 }
