@@ -188,7 +188,7 @@ fn incidents_beyond_the_bound_list_each_other_or_neither_does() {
         assert!(listed.iter().all(|other| lists[other].contains(id)), "both ways");
     }
     let left_out: u64 = all.iter().map(|one| one.related.left_out).sum();
-    assert!(left_out > 0 && left_out % 2 == 0, "each is counted in both: {left_out}");
+    assert!(left_out > 0 && left_out.is_multiple_of(2), "each is counted in both: {left_out}");
     let (count, _) = documents(&sensor);
     assert!(count <= 300, "{count} documents");
 }
