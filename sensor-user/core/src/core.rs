@@ -14,7 +14,7 @@ use sensor_dissect::FingerprintKey;
 pub use self::state::{CoreCounts, StateChanges};
 use self::{asking::Asked, ending::SummaryLimit, published::rulebook};
 use crate::{
-    address::FiveTuple,
+    address::{Direction, FiveTuple},
     event::{Event, FlowSummary},
     exempt::{Exemptions, Question},
     flow::{Change, FlowEntry, FlowTable, FlowTableOptions, StoredFlow},
@@ -115,6 +115,15 @@ const RARE_DESTINATION: &str = rules::rare_destination::META.id;
 /// The server of a connection, as the rule knows it.
 fn destination(view: &FlowView<'_>) -> Term {
     Term { rule: RARE_DESTINATION, address: view.server.ip() }
+}
+
+/// Whether an internal server was sent WebDAV requests, as every web server is, and neither shows that it serves WebDAV nor was logged
+/// on to.
+fn is_any_web_server(view: &FlowView<'_>) -> bool {
+    view.service == Service::WebDav
+        && view.direction == Direction::Inbound
+        && !view.serves_webdav()
+        && !view.facts.is_some_and(|facts| facts.authentication_attempted())
 }
 
 /// Connections that are remembered while the quota holds them back.
@@ -288,6 +297,9 @@ impl Core {
         }
         if self.rulebook.is_some() {
             self.consider_published(view, link, now, out);
+            return None;
+        }
+        if is_any_web_server(view) && link.incident.is_none() {
             return None;
         }
         self.book.note_target(view);

@@ -131,6 +131,18 @@ impl FlowView<'_> {
         self.counts.packets[server] > 0
     }
 
+    /// Whether the server showed by an answer that it serves WebDAV.
+    #[must_use]
+    pub fn serves_webdav(&self) -> bool {
+        self.service == Service::WebDav && self.facts.is_some_and(|facts| facts.webdav.evidence.served)
+    }
+
+    /// Whether it did so without a log-on.
+    #[must_use]
+    pub fn serves_webdav_to_anybody(&self) -> bool {
+        self.serves_webdav() && self.facts.is_some_and(|facts| facts.webdav.evidence.anonymous)
+    }
+
     /// Payload that left the internal networks, bytes of the stream.
     #[must_use]
     pub const fn bytes_left(&self) -> u64 {

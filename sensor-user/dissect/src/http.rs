@@ -27,6 +27,10 @@ pub enum Message {
         user_agent: Option<String>,
         /// The token of its Authorization field, if the scheme is NTLM or Negotiate.
         token: Option<Vec<u8>>,
+        /// It has a field by which a client may be logged on: Authorization of any scheme, or Cookie.
+        has_credentials: bool,
+        /// A page of another origin sent it: it has a field Origin, as the requests of CORS have (Fetch 3.2).
+        is_cross_origin: bool,
     },
     /// A response.
     Response {
@@ -34,6 +38,11 @@ pub enum Message {
         status: u16,
         /// The tokens of its WWW-Authenticate fields of the schemes NTLM and Negotiate.
         tokens: Vec<Vec<u8>>,
+        /// It asks for a log-on: it has a WWW-Authenticate field.
+        has_challenge: bool,
+        /// It says that WebDAV is served: a DAV field has a compliance class (RFC 4918 10.1), or MS-Author-Via names DAV
+        /// (MS-WDVME 2.2.6).
+        offers_webdav: bool,
     },
 }
 
@@ -93,6 +102,8 @@ pub fn read(bytes: &[u8]) -> Result<Message, HttpError> {
         return Ok(Message::Response {
             status,
             tokens: tokens(response.headers, "WWW-Authenticate").collect(),
+            has_challenge: !values(response.headers, "WWW-Authenticate").all(<[u8]>::is_empty),
+            offers_webdav: offers_webdav(response.headers),
         });
     }
     let mut request = httparse::Request::new(&mut fields);
@@ -105,7 +116,28 @@ pub fn read(bytes: &[u8]) -> Result<Message, HttpError> {
         method: text::oem(method.as_bytes()),
         user_agent: user_agent.map(|field| text::oem(field.value)),
         token: tokens(request.headers, "Authorization").next(),
+        has_credentials: ["Authorization", "Cookie"]
+            .iter()
+            .any(|name| values(request.headers, name).next().is_some()),
+        is_cross_origin: values(request.headers, "Origin").next().is_some(),
     })
+}
+
+/// The compliance classes of WebDAV (RFC 4918 18).
+const CLASSES: [&str; 3] = ["1", "2", "3"];
+
+/// Whether a response says that WebDAV is served.
+fn offers_webdav(fields: &[httparse::Header<'_>]) -> bool {
+    let names = |field, wanted: &[&str]| {
+        let values = values(fields, field).filter_map(|value| str::from_utf8(value).ok());
+        values.flat_map(|value| value.split(',')).any(|one| wanted.contains(&one.trim()))
+    };
+    names("DAV", &CLASSES) || names("MS-Author-Via", &["DAV"])
+}
+
+/// The values of the fields of this name.
+fn values<'a>(fields: &'a [httparse::Header<'a>], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    fields.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
 }
 
 /// A parser that passes over lines that are no valid fields, as servers and clients do.
@@ -119,9 +151,9 @@ fn parser() -> ParserConfig {
 
 /// The tokens of NTLM and Negotiate in the fields of this name. One field may have several challenges (RFC 9110 11.6.1).
 fn tokens<'a>(fields: &'a [httparse::Header<'a>], name: &'a str) -> impl Iterator<Item = Vec<u8>> + 'a {
-    let named = fields.iter().filter(move |field| field.name.eq_ignore_ascii_case(name));
-    let challenges =
-        named.filter_map(|field| str::from_utf8(field.value).ok()).flat_map(|value| value.split(','));
+    let challenges = values(fields, name)
+        .filter_map(|value| str::from_utf8(value).ok())
+        .flat_map(|value| value.split(','));
     challenges.filter_map(|challenge| {
         let (scheme, token) = challenge.trim().split_once(' ')?;
         let is_read = scheme.eq_ignore_ascii_case("NTLM") || scheme.eq_ignore_ascii_case("Negotiate");
@@ -149,7 +181,9 @@ mod tests {
     #[test]
     fn request_has_its_method_its_program_and_a_token() {
         let fields = "user-agent: Microsoft-WebDAV-MiniRedir/10.0.19045\r\nAUTHORIZATION: ntlm aGk=";
-        let Message::Request { method, user_agent, token } = request(fields) else { panic!("no request") };
+        let Message::Request { method, user_agent, token, .. } = request(fields) else {
+            panic!("no request")
+        };
         assert_eq!((method.as_str(), token.as_deref()), ("PROPFIND", Some(b"hi".as_slice())));
         assert!(is_redirector(&user_agent.unwrap()) && is_webdav_method(&method));
     }
@@ -167,8 +201,39 @@ mod tests {
         let head = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=x, NTLM aGk=\r\n\
                     WWW-Authenticate: Negotiate\r\nwww-authenticate: Negotiate aGk=\r\n\r\n<html>";
         let tokens = vec![b"hi".to_vec(), b"hi".to_vec()];
-        assert_eq!(read(head.as_bytes()), Ok(Message::Response { status: 401, tokens }));
+        let answer = Message::Response { status: 401, tokens, has_challenge: true, offers_webdav: false };
+        assert_eq!(read(head.as_bytes()), Ok(answer));
         assert_eq!(head_len(head.as_bytes()), Some(head.len() - 6));
+    }
+
+    #[test]
+    fn request_shows_whether_it_may_be_logged_on_and_whether_a_page_sent_it() {
+        let shown = |fields: &str| {
+            let Message::Request { has_credentials, is_cross_origin, .. } = request(fields) else { panic!() };
+            (has_credentials, is_cross_origin)
+        };
+        assert_eq!(shown("Depth: 0"), (false, false));
+        for credential in ["Authorization: Basic aGk=", "authorization: Bearer x", "Cookie: FedAuth=x"] {
+            assert_eq!(shown(credential), (true, false), "{credential}");
+        }
+        assert_eq!(shown("origin: http://a.example"), (false, true));
+    }
+
+    #[test]
+    fn compliance_class_or_author_via_offers_webdav() {
+        let offers = |field: &str| {
+            let head = format!("HTTP/1.1 200 OK\r\nAllow: OPTIONS, PROPFIND\r\n{field}\r\n\r\n");
+            let Ok(Message::Response { offers_webdav, .. }) = read(head.as_bytes()) else {
+                panic!("{field}")
+            };
+            offers_webdav
+        };
+        for field in ["DAV: 1", "dav: 1,2", "DAV: 3 ,<http://a.example>", "MS-Author-Via: MS-FP/4.0,DAV"] {
+            assert!(offers(field), "{field}");
+        }
+        for field in ["DAV:", "DAV: calendar-access", "DAV: 12", "MS-Author-Via: MS-FP/4.0", "X-DAV: 1"] {
+            assert!(!offers(field), "{field}");
+        }
     }
 
     #[test]

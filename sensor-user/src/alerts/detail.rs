@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use sensor_core::{
-    incident::{Credential, Incident, LogonOutcome, Share, message, steps},
+    incident::{Credential, Incident, LogonOutcome, MAX_RELATED, Share, message, steps},
     level::EvidenceLevel,
     rules,
     time::Timestamp,
@@ -195,6 +195,14 @@ fn related(incident: &Incident, lines: &mut Lines) {
     for (id, kinds) in &incident.related.incidents {
         let common: Vec<_> = kinds.iter().map(|kind| kind.name().replace('_', " ")).collect();
         lines.put("related", &format!("{id}, same {}", rules::sentence::list(&common)));
+    }
+    let left_out = incident.related.left_out;
+    if left_out > 0 {
+        let times = rules::sentence::counted(left_out, "time");
+        lines.put(
+            "related",
+            &format!("and {times} an incident that is not listed: a list has at most {MAX_RELATED}"),
+        );
     }
     if let Some(campaign) = incident.related.campaign {
         lines.put("campaign", &format!("{campaign}; `smb-sensor alerts --campaigns` lists it"));

@@ -43,7 +43,7 @@ pub(crate) struct ExposedHost {
     pub signing: BTreeSet<String>,
     /// Whether SMB 1 was agreed on.
     pub smb1: bool,
-    /// Whether it accepted a log-on without a user, or as guest.
+    /// Whether it accepted a log-on without a user or as guest, or listed something over WebDAV without a log-on.
     pub anonymous: bool,
     /// Identifiers of the incidents.
     pub incidents: Vec<String>,
@@ -55,7 +55,7 @@ impl ExposedHost {
         let unsigned = self.signing.iter().any(|one| one != REQUIRED);
         [
             (self.smb1, "SMB 1"),
-            (self.anonymous, "anonymous or guest log-on"),
+            (self.anonymous, "anonymous or guest access"),
             (unsigned, "signing not required"),
         ]
         .into_iter()
@@ -96,6 +96,7 @@ pub(crate) fn answering(incident: &Incident) -> Vec<AnsweringPort> {
             first: incident.first,
             last: incident.last,
             level: incident.level,
+            anonymous: false,
         });
         return all.collect();
     }
@@ -129,6 +130,7 @@ impl Seen {
         let transport = if port.transport == UDP { "udp" } else { "tcp" };
         self.host.ports.insert(format!("{}/{transport}", port.port));
         self.level = self.level.max(Some(port.level));
+        self.host.anonymous |= port.anonymous;
         let (first, last) = (port.first, port.last);
         self.times =
             Some(self.times.map_or((first, last), |(since, until)| (since.min(first), until.max(last))));
@@ -178,6 +180,7 @@ mod tests {
             first: fixtures::START,
             last: fixtures::after(1_000),
             level,
+            anonymous: false,
         }
     }
 
@@ -245,9 +248,21 @@ mod tests {
     }
 
     #[test]
+    fn port_that_serves_webdav_to_anybody_is_anonymous_access_of_its_host_alone() {
+        let mut sweep = fixtures::sweep();
+        sweep.direction = Direction::Inbound;
+        let web = |server| port(server, 80, EvidenceLevel::Connected);
+        sweep.answering =
+            vec![web("10.0.1.2"), AnsweringPort { anonymous: true, ..web("10.0.1.3") }, web("10.0.1.3")];
+        let found = exposed(&[sweep]);
+        let shown: Vec<_> = found.iter().map(|one| (one.host.as_str(), one.anonymous)).collect();
+        assert_eq!(shown, [("10.0.1.2", false), ("10.0.1.3", true)]);
+    }
+
+    #[test]
     fn weak_points_are_those_that_were_seen() {
         let mut incident = fixtures::anonymous_beside_refused();
-        assert_eq!(exposed(std::slice::from_ref(&incident))[0].weak_points(), ["anonymous or guest log-on"]);
+        assert_eq!(exposed(std::slice::from_ref(&incident))[0].weak_points(), ["anonymous or guest access"]);
         incident.counted.logons_anonymous = 0;
         incident.signing = vec!["required".into()];
         assert_eq!(exposed(std::slice::from_ref(&incident))[0].weak_points(), [""; 0]);

@@ -1,6 +1,7 @@
 //! Incidents that have something in common.
 
 use std::{
+    collections::BTreeSet,
     io::Write as _,
     net::{Ipv4Addr, SocketAddr, TcpStream},
 };
@@ -77,7 +78,7 @@ fn thirty_clients_of_one_rogue_server_are_one_campaign() {
         .filter(|one| one.pointer("/smb_sensor/incident").is_some())
         .collect();
     assert_eq!(incidents.len(), CLIENTS);
-    // The first incident has the identifier of the campaign; it and the last one name each other.
+    // The first incident has the identifier of the campaign; each of the thirty names the other 29.
     let id = |one: &Value| text(one, "/smb_sensor/incident/id").to_owned();
     let related = |one: &Value| -> Vec<String> {
         let others = one.pointer("/smb_sensor/related/incidents").and_then(Value::as_array).unwrap();
@@ -89,8 +90,14 @@ fn thirty_clients_of_one_rogue_server_are_one_campaign() {
     };
     assert_eq!(id(of(0)), campaign);
     assert_eq!(text(of(CLIENTS - 1), "/smb_sensor/related/campaign"), campaign);
-    assert!(related(of(0)).contains(&id(of(1))) && related(of(1)).contains(&id(of(0))));
-    assert!(related(of(CLIENTS - 1)).len() == 16, "bounded");
+    let all_ids: BTreeSet<_> = incidents.iter().map(|one| id(one)).collect();
+    for one in &incidents {
+        let named: BTreeSet<_> = related(one).into_iter().chain([id(one)]).collect();
+        assert_eq!(named, all_ids, "{one:#}");
+        assert_eq!(number(one, "/smb_sensor/related/left_out"), 0);
+    }
+    let written = ended.documents.iter().filter(|one| one.pointer("/smb_sensor/incident").is_some()).count();
+    assert!(written <= 4 * CLIENTS, "no document for each link: {written}");
     let seen = |what: &str| format!("/smb_sensor/external_host/{what}");
     let last = of(CLIENTS - 1);
     assert_eq!(number(last, &seen("internal_hosts")), 30);
@@ -110,4 +117,12 @@ fn thirty_clients_of_one_rogue_server_are_one_campaign() {
     let list = String::from_utf8(list.stdout).unwrap();
     assert_eq!(list.lines().count(), 2, "{list}");
     assert!(list.contains(campaign) && list.contains("8.8.4.4"), "{list}");
+    for number in [0, CLIENTS / 2, CLIENTS - 1] {
+        let mut command = border.gateway().command(Agent::program().unwrap());
+        let shown =
+            command.args(["alerts", &id(of(number)), "--state-dir"]).arg(state.path()).output().unwrap();
+        let shown = String::from_utf8(shown.stdout).unwrap();
+        let lines = shown.lines().filter(|line| line.ends_with(", same external host")).count();
+        assert_eq!(lines, CLIENTS - 1, "{shown}");
+    }
 }

@@ -1,8 +1,15 @@
 //! From connections to incidents: what the role of an own host changes, and which incidents are related.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use sensor_common::slot::{mark, tcp};
+use sensor_common::{
+    payload::PieceKind,
+    slot::{Side, mark, tcp},
+};
+use sensor_dissect::stream::Checksum;
 
 use super::{
     Input,
@@ -10,8 +17,10 @@ use super::{
 };
 use crate::{
     asset::{Asset, AssetRole, Assets},
-    incident::{Incident, RelationKind},
+    event::Event,
+    incident::{Incident, IncidentId, MAX_RELATED, RelationKind},
     level::Severity,
+    record::Piece,
     settings::Settings,
     time::Moment,
 };
@@ -119,4 +128,157 @@ fn incidents_of_one_external_host_are_related_within_seven_days() {
         let earlier = incidents().find(|one| one.id == first).map(|one| one.related.incidents.clone());
         assert_eq!(earlier, are_related.then(|| only(second.id)), "after {days} days");
     }
+}
+
+/// So many hosts inside speak SMB with one server outside, one a second, and the wave settles. Gives the incidents as they are stored.
+fn wave(sensor: &mut Sensor, hosts: i64) -> Vec<Incident> {
+    for number in 1..=hosts {
+        let now = at(number);
+        let marks = mark::FIRST_FROM_LOCAL | SPOKEN;
+        sensor.sees(&began(&format!("10.0.1.{number}:50000"), "8.8.4.4:445", marks, OPEN, now), now);
+        sensor.step(Input::Tick, now);
+    }
+    for second in hosts..hosts + 400 {
+        sensor.step(Input::Tick, at(second));
+    }
+    let stored = sensor.core.take_changes(at(hosts + 400).at).incidents;
+    stored.into_iter().map(|one| one.incident).collect()
+}
+
+/// How often incidents were written, and the last document of each.
+fn documents(sensor: &Sensor) -> (usize, BTreeMap<IncidentId, &Incident>) {
+    let incidents = || {
+        sensor.events.iter().filter_map(|event| match event {
+            Event::Incident(one) => Some(&one.incident),
+            _ => None,
+        })
+    };
+    (incidents().count(), incidents().map(|one| (one.id, one)).collect())
+}
+
+#[test]
+fn incidents_of_one_external_host_list_each_other() {
+    for hosts in [10, 17, 30, 64] {
+        let mut sensor = Sensor::new(settings());
+        let all = wave(&mut sensor, hosts);
+        assert_eq!(all.len(), hosts as usize);
+        let ids: BTreeSet<_> = all.iter().map(|one| one.id).collect();
+        let (count, last) = documents(&sensor);
+        for one in &all {
+            let listed: BTreeSet<_> = one.related.incidents.iter().map(|(other, _)| *other).collect();
+            let others = ids.iter().copied().filter(|other| *other != one.id).collect();
+            assert_eq!((listed, one.related.left_out), (others, 0), "of {hosts}");
+            assert_eq!(last[&one.id].related, one.related, "the last document says it too");
+        }
+        // Opened, the first related one, and the others at the end of the wave.
+        assert!(count <= 3 * hosts as usize, "{count} documents of {hosts} incidents");
+    }
+}
+
+#[test]
+fn incidents_beyond_the_bound_list_each_other_or_neither_does() {
+    let mut sensor = Sensor::new(settings());
+    let all = wave(&mut sensor, 100);
+    let lists: BTreeMap<_, BTreeSet<_>> = all
+        .iter()
+        .map(|one| (one.id, one.related.incidents.iter().map(|(other, _)| *other).collect()))
+        .collect();
+    for (id, listed) in &lists {
+        assert!(listed.len() <= MAX_RELATED);
+        assert!(listed.iter().all(|other| lists[other].contains(id)), "both ways");
+    }
+    let left_out: u64 = all.iter().map(|one| one.related.left_out).sum();
+    assert!(left_out > 0 && left_out.is_multiple_of(2), "each is counted in both: {left_out}");
+    let (count, _) = documents(&sensor);
+    assert!(count <= 300, "{count} documents");
+}
+
+#[test]
+fn closed_incident_is_written_again_for_later_related_ones_and_stays_closed() {
+    let mut sensor = Sensor::new(settings());
+    let first = wave(&mut sensor, 1).remove(0);
+    let day = 86_400;
+    sensor.step(Input::Tick, at(day));
+    sensor.events.clear();
+    let marks = mark::FIRST_FROM_LOCAL | SPOKEN;
+    for number in [2, 3] {
+        let now = at(day + number);
+        sensor.sees(&began(&format!("10.0.1.{number}:50000"), "8.8.4.4:445", marks, OPEN, now), now);
+    }
+    for second in 3..400 {
+        sensor.step(Input::Tick, at(day + second));
+    }
+    let (_, last) = documents(&sensor);
+    assert!(last[&first.id].closed.is_some());
+    assert_eq!(last[&first.id].related.incidents.len(), 2);
+    let of_first = |event: &&Event| matches!(event, Event::Incident(one) if one.incident.id == first.id);
+    assert_eq!(sensor.events.iter().filter(of_first).count(), 1);
+}
+
+/// A stranger sends a request to port 80 of an internal host, which answers so.
+fn asks_web_server(sensor: &mut Sensor, (server, client): (&str, &str), answer: &[u8], now: Moment) {
+    let marks = mark::HTTP | mark::SERVER_IS_LOCAL;
+    let seen = began(&format!("{server}:80"), &format!("{client}:50000"), marks, OPEN, now);
+    sensor.sees(&seen, now);
+    let request = b"PROPFIND / HTTP/1.1\r\nHost: h\r\nUser-Agent: curl/8.5.0\r\n\r\n".as_slice();
+    for (side, bytes) in [(Side::Remote, request), (Side::Local, answer)] {
+        let piece = Piece {
+            id: seen.id,
+            side,
+            kind: PieceKind::HttpHead,
+            sequence: 1,
+            wanted: bytes.len() as u32,
+            at: now.ticks,
+            bytes,
+            checksum: Checksum::Unknown,
+        };
+        sensor.core.flows.payload(&piece, now, &mut sensor.core.changes);
+        sensor.core.settle_changes(now.at, &mut sensor.events);
+    }
+}
+
+const LISTING: &[u8] = b"HTTP/1.1 207 Multi-Status\r\n\r\n";
+const UNSUPPORTED: &[u8] = b"HTTP/1.1 501 Unsupported method\r\n\r\n";
+
+#[test]
+fn strangers_who_ask_an_internal_webdav_server_are_one_incident() {
+    let mut sensor = Sensor::new(settings());
+    for number in 0..30 {
+        let now = at(1 + 10 * number);
+        asks_web_server(&mut sensor, ("10.0.0.2", &format!("8.8.4.{number}")), LISTING, now);
+        sensor.step(Input::Tick, now);
+    }
+    let stored = sensor.core.take_changes(at(400).at).incidents;
+    assert_eq!(stored.len(), 1, "{stored:#?}");
+    let incident = &stored[0].incident;
+    assert_eq!((incident.severity, incident.external.count), (Severity::Medium, 30));
+    assert_eq!(incident.findings.keys().collect::<Vec<_>>(), ["windows-networking-exposed"]);
+    let port = incident.answering[0];
+    assert_eq!((incident.answering.len(), port.port, port.anonymous), (1, 80, true));
+    let alerts = sensor
+        .events
+        .iter()
+        .filter(|event| matches!(event, Event::Incident(one) if one.action.is_alert()))
+        .count();
+    assert_eq!(alerts, 1);
+}
+
+#[test]
+fn web_server_that_serves_no_webdav_is_nothing_even_to_a_client_with_an_incident() {
+    let mut sensor = Sensor::new(settings());
+    asks_web_server(&mut sensor, ("10.0.0.3", "8.8.4.4"), UNSUPPORTED, at(1));
+    assert!(sensor.core.take_changes(at(1).at).incidents.is_empty());
+    // The same stranger tries SMB of many hosts.
+    for last in 10..35 {
+        let tcp_flags = [0, tcp::SYN];
+        let seen = began(&format!("10.0.0.{last}:445"), "8.8.4.4:50000", 0, tcp_flags, at(1));
+        sensor.sees(&seen, at(1));
+    }
+    sensor.step(Input::Tick, at(1 + SETTLED));
+    asks_web_server(&mut sensor, ("10.0.0.4", "8.8.4.4"), UNSUPPORTED, at(20));
+    let stored = sensor.core.take_changes(at(20).at).incidents;
+    assert_eq!(stored.len(), 1);
+    let sweep = &stored[0].incident;
+    assert!(sweep.answering.is_empty() && sweep.webdav.is_none(), "{sweep:#?}");
+    assert_eq!(sweep.targets.unwrap().targets, 25);
 }

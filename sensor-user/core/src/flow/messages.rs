@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use sensor_common::slot::{TCP, mark};
+use sensor_common::slot::{Side, TCP, mark};
 use sensor_dissect::{
     Facts, Sender, client_hello,
+    facts::WebDavEvidence,
     first_payload::{self, Protocol},
 };
 
@@ -52,12 +53,14 @@ impl Flow {
         new
     }
 
-    /// WebDAV was seen, or a log-on over HTTP, and an answer in HTTP.
+    /// WebDAV was seen, or a log-on over HTTP, and an answer in HTTP. A server outside may say that it serves WebDAV to whomever
+    /// asks for options, and most who ask do not use it; an internal one is to be known.
     #[must_use]
     pub fn is_webdav(&self) -> bool {
-        self.facts
-            .as_deref()
-            .is_some_and(|facts| facts.webdav.evidence.any() && facts.webdav.evidence.answered)
+        let shows = |evidence: WebDavEvidence| {
+            evidence.answered && (evidence.any() || evidence.served && self.client() == Side::Remote)
+        };
+        self.facts.as_deref().is_some_and(|facts| shows(facts.webdav.evidence))
     }
 
     /// SMB messages were seen, of either side.

@@ -74,6 +74,7 @@ impl StreamReader {
     pub(super) fn is_needed(&self) -> bool {
         self.framing != Framing::Http
             || self.facts().webdav.evidence.any()
+            || self.dissector.awaits_http()
             || self.streams.iter().any(|stream| stream.held() > 0)
     }
 

@@ -270,6 +270,9 @@ impl Book {
                 }
             } else if now.since(stored.incident.last) >= REMEMBERED {
                 forgotten.push(*id);
+            } else if stored.has_settled_links(now) {
+                events.push(stored.write(IncidentAction::Updated, now));
+                self.changed.insert(*id);
             }
         }
         for id in forgotten {
@@ -285,15 +288,18 @@ impl Book {
     pub(crate) fn finish(&mut self, now: Timestamp, is_kept: bool, out: &mut Vec<IncidentOutput>) {
         let mut events = Vec::new();
         for (id, stored) in &mut self.incidents {
-            if !stored.is_announced() || stored.incident.closed.is_some() {
+            let is_closed = stored.incident.closed.is_some();
+            if !stored.is_announced() || is_closed && stored.linked.is_none() {
                 continue;
             }
             self.changed.insert(*id);
-            if !is_kept {
+            if is_closed {
+                events.push(stored.write(IncidentAction::Updated, now));
+            } else if !is_kept {
                 // The last that is heard of it: with its totals, also where it only continued.
                 stored.quiet = false;
                 events.extend(stored.close(now));
-            } else if stored.pending || !stored.quiet && stored.has_grown() {
+            } else if stored.pending || stored.linked.is_some() || !stored.quiet && stored.has_grown() {
                 events.push(stored.write(IncidentAction::Updated, now));
             }
         }

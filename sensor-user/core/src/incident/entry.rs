@@ -17,6 +17,9 @@ const UPDATE_INTERVAL: Duration = Duration::from_secs(2);
 /// Time between two updates of an incident that continues and shows nothing new.
 const QUIET_INTERVAL: Duration = Duration::from_secs(86_400);
 
+/// Time without another related incident after which those that no document has are written.
+const LINKS_SETTLED: Duration = Duration::from_secs(300);
+
 /// Payload that has to be added before doubled payload is worth an update.
 const MIN_GROWTH: u64 = 64 * 1024;
 
@@ -93,13 +96,24 @@ pub struct StoredIncident {
     pub(crate) pending: bool,
     /// It was closed before, and nothing new was seen since.
     pub(crate) quiet: bool,
+    /// When the last related incident was found that no document has.
+    #[serde(default)]
+    pub(crate) linked: Option<Timestamp>,
     /// The other side of the incident: servers of a client, clients of an exposed server.
     pub(crate) targets: BTreeMap<IpAddr, EvidenceLevel>,
 }
 
 impl StoredIncident {
     pub(crate) const fn new(incident: Incident, key: Key) -> Self {
-        Self { incident, key, written: None, pending: false, quiet: false, targets: BTreeMap::new() }
+        Self {
+            incident,
+            key,
+            written: None,
+            pending: false,
+            quiet: false,
+            linked: None,
+            targets: BTreeMap::new(),
+        }
     }
 
     /// Whether it was opened, and a person knows of it.
@@ -148,6 +162,18 @@ impl StoredIncident {
             || counted.packets[0] + counted.packets[1] != written.packets
     }
 
+    /// Notes that a later incident is related. The first one is worth an update at once; of a wave, the others are in one update at its
+    /// end.
+    pub(crate) fn note_link(&mut self, is_first: bool, now: Timestamp) {
+        self.linked = Some(now);
+        self.pending |= is_first && self.incident.closed.is_none();
+    }
+
+    /// Whether related incidents are to be written that no document has.
+    pub(crate) fn has_settled_links(&self, now: Timestamp) -> bool {
+        self.is_announced() && self.linked.is_some_and(|linked| now.distance(linked) >= LINKS_SETTLED)
+    }
+
     /// Whether its counts doubled since it was last written.
     pub(crate) fn has_doubled(&self) -> bool {
         let Some(written) = &self.written else { return false };
@@ -166,6 +192,9 @@ impl StoredIncident {
         let passed = now.distance(written.at);
         if self.pending {
             return passed >= UPDATE_INTERVAL;
+        }
+        if self.has_settled_links(now) {
+            return true;
         }
         if self.quiet {
             return passed >= QUIET_INTERVAL && self.incident.last > written.at;
@@ -187,6 +216,7 @@ impl StoredIncident {
             targets: incident.targets.map_or(0, |counts| counts.targets),
         });
         self.pending = false;
+        self.linked = None;
         IncidentEvent { action, sequence: incident.sequence, at: now, incident: incident.clone() }
     }
 
@@ -195,7 +225,8 @@ impl StoredIncident {
         self.incident.closed = Some(now);
         let last = self.incident.last;
         self.incident.milestone(last, Milestone::Closed);
-        (!self.quiet || self.pending).then(|| self.write(IncidentAction::Closed, now))
+        (!self.quiet || self.pending || self.linked.is_some())
+            .then(|| self.write(IncidentAction::Closed, now))
     }
 
     /// It goes on after it was closed.

@@ -112,7 +112,10 @@ impl Incident {
         let known = self.webdav.get_or_insert_default();
         known.method = known.method.take().or_else(|| seen.method.clone());
         known.user_agent = known.user_agent.take().or_else(|| seen.user_agent.clone());
-        known.requested |= seen.evidence.method || seen.evidence.redirector;
+        let evidence = seen.evidence;
+        known.requested |= evidence.method || evidence.redirector || evidence.served;
+        known.served |= evidence.served;
+        known.anonymous |= evidence.anonymous;
         if before.is_none() {
             self.milestone(view.last, Milestone::WebDav);
         }
@@ -197,6 +200,7 @@ impl Incident {
             first: view.first,
             last: view.last,
             level: view.level,
+            anonymous: view.serves_webdav_to_anybody(),
         };
         let is_same = |known: &&mut AnsweringPort| {
             (known.server, known.transport, known.port) == (seen.server, seen.transport, seen.port)
@@ -205,6 +209,7 @@ impl Incident {
             known.first = known.first.min(seen.first);
             known.last = known.last.max(seen.last);
             known.level = known.level.max(seen.level);
+            known.anonymous |= seen.anonymous;
         } else if self.answering.len() < MAX_ANSWERING {
             self.answering.push(seen);
         } else {

@@ -31,7 +31,7 @@ pub use self::{
     book::IncidentTally,
     campaign::CampaignSummary,
     campaigns::CampaignAction,
-    relations::{RelatedIncidents, RelationKind},
+    relations::{MAX_RELATED, RelatedIncidents, RelationKind},
 };
 pub use self::{enriched::Enriched, entry::StoredIncident, link::Link};
 pub use crate::rules::TargetCounts;

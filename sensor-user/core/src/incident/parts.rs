@@ -212,6 +212,9 @@ pub struct AnsweringPort {
     pub last: Timestamp,
     /// How far any of them got.
     pub level: EvidenceLevel,
+    /// It answered WebDAV requests without a log-on.
+    #[serde(default)]
+    pub anonymous: bool,
 }
 
 /// A step in the course of an incident.
@@ -261,6 +264,12 @@ pub struct WebDavSeen {
     pub user_agent: Option<String>,
     /// A request was one of WebDAV, and not of HTTP with a log-on alone.
     pub requested: bool,
+    /// An answer shows that the server serves WebDAV.
+    #[serde(default)]
+    pub served: bool,
+    /// It did so without a log-on.
+    #[serde(default)]
+    pub anonymous: bool,
 }
 
 /// When something happened.

@@ -15,8 +15,8 @@ use crate::address::Direction;
 /// Incidents that are remembered for each thing that incidents have in common: the latest ones.
 const MAX_SHARING: usize = 64;
 
-/// Incidents that one incident lists.
-pub(super) const MAX_LISTED: usize = 16;
+/// Incidents that one incident lists: as many as are remembered for one thing.
+pub const MAX_RELATED: usize = MAX_SHARING;
 
 /// What two incidents have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -48,22 +48,40 @@ impl RelationKind {
 pub struct RelatedIncidents {
     /// The campaign, by the identifier of its first incident.
     pub campaign: Option<IncidentId>,
-    /// The first ones, each with what it has in common.
+    /// The first ones, each with what it has in common. Each of them lists this one too.
     pub incidents: Vec<(IncidentId, BTreeSet<RelationKind>)>,
+    /// How often something in common was found with an incident that is not listed, because one of the two lists was full.
+    pub left_out: u64,
 }
 
 impl RelatedIncidents {
-    /// Adds one, if there is room. Returns whether it is new.
-    pub(super) fn add(&mut self, id: IncidentId, kind: RelationKind) -> bool {
+    /// Lists two incidents in each other, or in neither where one of the lists is full. Returns whether that is new.
+    pub(super) fn link(
+        (one, its): (IncidentId, &mut Self),
+        (other, others): (IncidentId, &mut Self),
+        kind: RelationKind,
+    ) -> bool {
+        if !its.has_room_for(other) || !others.has_room_for(one) {
+            its.left_out += 1;
+            others.left_out += 1;
+            return false;
+        }
+        // One of an earlier version may list the other alone.
+        its.add(other, kind) | others.add(one, kind)
+    }
+
+    fn has_room_for(&self, id: IncidentId) -> bool {
+        self.incidents.len() < MAX_RELATED || self.incidents.iter().any(|(known, _)| *known == id)
+    }
+
+    /// Adds one. Returns whether it is new.
+    fn add(&mut self, id: IncidentId, kind: RelationKind) -> bool {
         if let Some((_, kinds)) = self.incidents.iter_mut().find(|(known, _)| *known == id) {
             kinds.insert(kind);
             return false;
         }
-        let has_room = self.incidents.len() < MAX_LISTED;
-        if has_room {
-            self.incidents.push((id, BTreeSet::from([kind])));
-        }
-        has_room
+        self.incidents.push((id, BTreeSet::from([kind])));
+        true
     }
 }
 
@@ -209,12 +227,19 @@ mod tests {
     }
 
     #[test]
-    fn one_incident_lists_a_bounded_number() {
-        let mut related = RelatedIncidents::default();
-        for number in 0..100 {
-            assert_eq!(related.add(IncidentId(number), RelationKind::User), number < MAX_LISTED as u64);
+    fn full_list_takes_no_link_and_neither_does_the_other_one() {
+        let kind = RelationKind::User;
+        let (mut full, mut others) = (RelatedIncidents::default(), vec![RelatedIncidents::default(); 100]);
+        for (other, number) in others.iter_mut().zip(1..) {
+            let is_new =
+                RelatedIncidents::link((IncidentId(0), &mut full), (IncidentId(number), other), kind);
+            assert_eq!(is_new, number <= MAX_RELATED as u64);
+            assert_eq!((other.incidents.len(), other.left_out), (usize::from(is_new), u64::from(!is_new)));
         }
-        assert!(!related.add(IncidentId(0), RelationKind::Credential));
-        assert_eq!(related.incidents[0].1.len(), 2);
+        assert_eq!((full.incidents.len(), full.left_out), (MAX_RELATED, 100 - MAX_RELATED as u64));
+        let again = RelationKind::Credential;
+        let is_new =
+            RelatedIncidents::link((IncidentId(0), &mut full), (IncidentId(1), &mut others[0]), again);
+        assert!(!is_new && full.incidents[0].1.len() == 2 && others[0].incidents[0].1.len() == 2);
     }
 }

@@ -143,6 +143,16 @@ fn exposure(incident: &Incident, steps: &mut Steps) {
         "Find the firewall rule, port forwarding or public address that makes {ports} of {server} reachable."
     ));
     steps.contain.push(format!("Close {ports} to the Internet; offer file access over a VPN."));
+    if let Some(seen) = incident.webdav.as_ref().filter(|seen| seen.served) {
+        if seen.anonymous {
+            steps
+                .check
+                .push(format!("Find out which files {server} gives away over WebDAV without a log-on."));
+        }
+        steps
+            .contain
+            .push(format!("Turn WebDAV off on {server} where {ports} has to stay open for other reasons."));
+    }
 }
 
 fn pair(incident: &Incident, steps: &mut Steps) {

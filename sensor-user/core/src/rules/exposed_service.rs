@@ -1,7 +1,7 @@
-//! Exposed service: an internal host answers the Internet on a port of Windows networking.
+//! Exposed service: an internal host answers the Internet on a port of Windows networking, or as a WebDAV server on any port.
 
 use super::{
-    meta::{BY_PORT, Finding, History, Rule, RuleMeta, Scope},
+    meta::{BY_PORT, EVERY_SERVICE, Finding, History, Rule, RuleMeta, Scope},
     sentence,
 };
 use crate::{
@@ -15,20 +15,21 @@ use crate::{
 pub static META: RuleMeta = RuleMeta {
     id: "windows-networking-exposed",
     name: "Windows networking answers the Internet",
-    description: "An internal host answered an address on the Internet on a port of SMB, NetBIOS or DCE-RPC. The firewall lets such connections in. \
-                  Everybody on the Internet can try passwords and exploits on this host.",
+    description: "An internal host answered an address on the Internet on a port of SMB, NetBIOS or DCE-RPC, or showed that it serves WebDAV. \
+                  The firewall lets such connections in. Everybody on the Internet can try passwords and exploits on this host.",
     false_positives: &[
         "public addresses of your own organisation: list them under networks.internal",
         "a service that is meant to be reachable by a partner: exempt the partner's addresses with a reason",
+        "a web server that serves WebDAV to the Internet on purpose, or asks everybody for a password: exempt the server with a reason",
     ],
     severity: Severity::Medium,
     risk_score: 47,
     techniques: &[&EXTERNAL_REMOTE_SERVICES],
     scope: Scope {
         direction: Some(Direction::Inbound),
-        services: BY_PORT,
+        services: EVERY_SERVICE,
         new_term: None,
-        evidence: Some("the port answers"),
+        evidence: Some("the port answers; of WebDAV, the answer shows that it is served"),
     },
 };
 
@@ -42,12 +43,17 @@ impl Rule for Detection {
 
     fn evaluate(&self, view: &FlowView<'_>, _: &History<'_>) -> Option<Finding> {
         let applies = view.direction == Direction::Inbound
-            && BY_PORT.contains(&view.service)
+            && (BY_PORT.contains(&view.service) || view.serves_webdav())
             && view.level >= EvidenceLevel::Answered
             && view.server_seen();
         applies.then(|| {
             let (client, server, port) = (view.client.ip(), view.server.ip(), sentence::port(view));
-            Finding::of(&META, vec![], format!("{port} of {server} answered {client}"))
+            let how = match (view.serves_webdav(), view.serves_webdav_to_anybody()) {
+                (_, true) => " with WebDAV, without a log-on",
+                (true, false) => " with WebDAV",
+                (false, false) => "",
+            };
+            Finding::of(&META, vec![], format!("{port} of {server} answered {client}{how}"))
         })
     }
 }
@@ -55,9 +61,12 @@ impl Rule for Detection {
 #[cfg(test)]
 mod tests {
     use sensor_common::slot::UDP;
+    use sensor_dissect::facts::{WebDav, WebDavEvidence};
 
     use super::*;
-    use crate::rules::fixtures::{FlowFixture, HistoryFixture, Remedy, assert_false_positive, found, shown};
+    use crate::rules::fixtures::{
+        FlowFixture, HistoryFixture, Remedy, assert_false_positive, fired, found, shown,
+    };
 
     fn answered() -> FlowFixture {
         FlowFixture::inbound().reached(EvidenceLevel::Answered)
@@ -86,6 +95,37 @@ mod tests {
         assert!(found(&META, &one_sided, &HistoryFixture::known()).is_none(), "no answer was seen");
         let outbound = FlowFixture::outbound().reached(EvidenceLevel::Data);
         assert!(found(&META, &outbound, &HistoryFixture::known()).is_none());
+    }
+
+    /// A stranger asks a web server for a listing, which answers so.
+    fn asked_for_a_listing(served: bool, anonymous: bool) -> FlowFixture {
+        let evidence =
+            WebDavEvidence { method: true, answered: true, served, anonymous, ..WebDavEvidence::default() };
+        FlowFixture::inbound().webdav(WebDav { evidence, ..WebDav::default() })
+    }
+
+    #[test]
+    fn internal_server_of_webdav_is_exposed_and_any_other_web_server_is_not() {
+        let past = HistoryFixture::known();
+        for (anonymous, fact) in [
+            (true, "TCP 80 of 10.0.1.2 answered 8.8.4.4 with WebDAV, without a log-on"),
+            (false, "TCP 80 of 10.0.1.2 answered 8.8.4.4 with WebDAV"),
+        ] {
+            let flow = asked_for_a_listing(true, anonymous);
+            assert_eq!(fired(&flow, &past), [META.id]);
+            let finding = found(&META, &flow, &past).unwrap();
+            assert_eq!((finding.severity, finding.fact.as_str()), (Severity::Medium, fact));
+        }
+        assert_eq!(fired(&asked_for_a_listing(false, false), &past), [""; 0]);
+        let outbound = asked_for_a_listing(true, true).seen(|view| view.direction = Direction::Outbound);
+        assert!(found(&META, &outbound, &past).is_none());
+    }
+
+    #[test]
+    fn exempt_server_avoids_false_positive_of_a_web_server() {
+        let remedy = Remedy::Exempt { client: None, server: Some("10.0.1.2/32") };
+        let case = (&asked_for_a_listing(true, false), &HistoryFixture::known());
+        assert_false_positive(&META, "on purpose", case, &[remedy]);
     }
 
     #[test]

@@ -74,6 +74,7 @@ mod tests {
             redirector: sensor_dissect::http::is_redirector(user_agent),
             token: false,
             answered: true,
+            ..WebDavEvidence::default()
         };
         let webdav =
             WebDav { method: Some("PROPFIND".into()), user_agent: Some(user_agent.to_owned()), evidence };

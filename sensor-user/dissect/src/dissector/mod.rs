@@ -18,6 +18,7 @@ use thiserror::Error;
 use self::{
     answers::{Answered, Early},
     bounded_map::BoundedMap,
+    http::Requests,
 };
 use super::{
     Framing, Sender,
@@ -109,8 +110,8 @@ pub struct Dissector {
     answered: BoundedMap<u64, Answered>,
     /// Answers that came before their request.
     early: BoundedMap<u64, Early>,
-    /// Requests of HTTP that wait for an answer, and whether an answer came last.
-    http_waiting: (u32, bool),
+    /// Requests of HTTP that wait for an answer.
+    http_requests: Requests,
     /// Credentials whose exchange continues, by session.
     undecided: BoundedMap<u64, usize>,
     /// Who asked a KDC for a ticket by way of the server.
@@ -143,7 +144,7 @@ impl Dissector {
             pending: BoundedMap::new(MAX_REMEMBERED),
             answered: BoundedMap::new(MAX_REMEMBERED),
             early: BoundedMap::new(MAX_REMEMBERED),
-            http_waiting: (0, false),
+            http_requests: Requests::default(),
             undecided: BoundedMap::new(MAX_REMEMBERED),
             proxied_user: None,
             wants_password: false,
@@ -178,7 +179,7 @@ impl Dissector {
         let result = match self.framing {
             Framing::NetBios => self.packet(from, bytes),
             Framing::DceRpc => self.rpc(from, 0, bytes),
-            Framing::Http => self.http(bytes),
+            Framing::Http => self.http(from, bytes),
         };
         if self.facts.left_out > left_out {
             self.report(New::LeftOut);

@@ -82,7 +82,14 @@ mod tests {
             encrypted: true,
             compressed: true,
             webdav: WebDav {
-                evidence: WebDavEvidence { method: true, redirector: true, token: true, answered: true },
+                evidence: WebDavEvidence {
+                    method: true,
+                    redirector: true,
+                    token: true,
+                    answered: true,
+                    served: true,
+                    anonymous: true,
+                },
                 ..WebDav::default()
             },
             sessions: 1,

@@ -14,6 +14,7 @@ pub struct WebDav {
 }
 
 /// What shows it. Each of the first three is enough if the server answered; a request for options alone is nothing, as browsers send it too.
+/// The last two are about the server: what its answers show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebDavEvidence {
     /// A method of WebDAV alone.
@@ -25,10 +26,16 @@ pub struct WebDavEvidence {
     /// The server answered in HTTP: text of another protocol may look like a request.
     #[serde(default)]
     pub answered: bool,
+    /// An answer shows that the server serves WebDAV, or would after a log-on.
+    #[serde(default)]
+    pub served: bool,
+    /// It listed something to a client that sent nothing by which it could be logged on.
+    #[serde(default)]
+    pub anonymous: bool,
 }
 
 impl WebDavEvidence {
-    /// Whether there is any.
+    /// Whether there is any of the client's wish for WebDAV.
     #[must_use]
     pub const fn any(self) -> bool {
         self.method || self.redirector || self.token

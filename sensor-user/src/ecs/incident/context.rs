@@ -67,8 +67,10 @@ impl ExternalHostFields {
 pub(super) struct RelatedFields {
     /// The campaign, by the identifier of its first incident.
     pub(super) campaign: Option<String>,
-    /// The first ones.
+    /// The first ones. Each of them lists this one too.
     pub(super) incidents: Vec<RelatedIncidentFields>,
+    /// How often something in common was found with an incident that is not listed, because one of the two lists was full.
+    pub(super) left_out: u64,
 }
 
 /// Another incident.
@@ -86,9 +88,10 @@ impl RelatedFields {
             id: id.to_string(),
             common: kinds.iter().map(|kind| kind.name()).collect(),
         };
-        (!related.incidents.is_empty()).then(|| Self {
+        (!related.incidents.is_empty() || related.left_out > 0).then(|| Self {
             campaign: related.campaign.map(|id| id.to_string()),
             incidents: related.incidents.iter().map(incident).collect(),
+            left_out: related.left_out,
         })
     }
 }

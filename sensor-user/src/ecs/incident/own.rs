@@ -114,6 +114,8 @@ fn incident_fields(event: &IncidentEvent) -> IncidentFields {
         status: match event.action {
             IncidentAction::Opened => "opened",
             IncidentAction::Escalated => "escalated",
+            // Related incidents may be found later.
+            IncidentAction::Updated if incident.closed.is_some() => "closed",
             IncidentAction::Updated => "updated",
             IncidentAction::Closed => "closed",
         },

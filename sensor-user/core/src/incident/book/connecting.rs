@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use super::Book;
 use crate::{
     incident::{
-        CampaignAction, CampaignSummary, Incident, IncidentId, IncidentOutput, RelationKind, StoredIncident,
-        campaigns::Extent,
+        CampaignAction, CampaignSummary, Incident, IncidentId, IncidentOutput, RelatedIncidents,
+        RelationKind, StoredIncident, campaigns::Extent,
     },
     level::Severity,
     time::Timestamp,
@@ -22,17 +22,13 @@ impl Book {
     }
 
     fn connect(&mut self, (earlier, later): (IncidentId, IncidentId), kind: RelationKind, now: Timestamp) {
-        if let Some(stored) = self.incidents.get_mut(&later) {
-            stored.incident.related.add(earlier, kind);
-        }
-        if let Some(stored) = self.incidents.get_mut(&earlier) {
-            let related = &mut stored.incident.related;
-            // The first one is worth an update; the others are in the next document, so that a wave causes few.
-            let is_first = related.incidents.is_empty();
-            if related.add(later, kind) {
-                stored.pending |= is_first;
-                self.changed.insert(earlier);
+        if let [Some(before), Some(after)] = self.incidents.get_disjoint_mut([&earlier, &later]) {
+            let known = &mut before.incident.related;
+            let is_first = known.incidents.is_empty();
+            if RelatedIncidents::link((earlier, known), (later, &mut after.incident.related), kind) {
+                before.note_link(is_first, now);
             }
+            self.changed.extend([earlier, later]);
         }
         for (member, campaign) in self.campaigns.connect((earlier, later), kind, now) {
             self.put_in(member, campaign);

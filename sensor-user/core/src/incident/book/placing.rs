@@ -167,6 +167,8 @@ impl Book {
 /// Whether a connection is about its two hosts: something was spoken, or a threat list warns of a host that answered.
 fn is_of_a_pair(view: &FlowView<'_>) -> bool {
     let spoken = match view.service {
+        // Of WebDAV inside, a stranger learns that the port serves it, as whoever asks does: that is about the port until a log-on.
+        Service::WebDav if view.direction == Direction::Inbound => EvidenceLevel::Smb,
         Service::Netbios | Service::WebDav => EvidenceLevel::Connected,
         Service::Smb | Service::Rpc => EvidenceLevel::Smb,
         // All that shows of what follows the ClientHello is that the server answers.

@@ -43,6 +43,13 @@ pub(super) fn exposure(incident: &Incident) -> Headline {
         Some(one) => one.to_string(),
         None => incident.client().phrase(),
     };
+    if let Some(seen) = incident.webdav.as_ref().filter(|seen| seen.served) {
+        let how = if seen.anonymous { ", without a log-on" } else { "" };
+        return Headline::new(
+            format!("{ports} of {server} {answer} the Internet with WebDAV{how}: {whom} reached it"),
+            format!("WebDAV on {ports} {answer} the Internet{how}"),
+        );
+    }
     Headline::new(
         format!("{ports} of {server} {answer} the Internet: {whom} reached it"),
         format!("{ports} {answer} the Internet"),

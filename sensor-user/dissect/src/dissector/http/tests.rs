@@ -149,6 +149,88 @@ fn webdav_is_shown_by_method_program_or_token() {
     assert_eq!(shown("OPTIONS", cors), none);
 }
 
+/// What the server shows in its answer to one request.
+fn served(line: &str, fields: &str, (status, answer): (u16, &str)) -> (bool, bool) {
+    let mut dissector = reader();
+    asks(&mut dissector, line, fields);
+    assert_eq!(dissector.awaits_http(), line == "PROPFIND" || !fields.contains("Origin"));
+    answers(&mut dissector, status, answer);
+    let evidence = dissector.facts().webdav.evidence;
+    assert!(!dissector.awaits_http());
+    (evidence.served, evidence.anonymous)
+}
+
+#[test]
+fn answer_shows_that_webdav_is_served() {
+    let basic = "Authorization: Basic aGk=\r\n";
+    let cookie = "Cookie: FedAuth=x\r\n";
+    let challenge = "WWW-Authenticate: Basic realm=x\r\n";
+    for (line, fields, answer, shown) in [
+        ("PROPFIND", "", (207, ""), (true, true)),
+        ("PROPFIND", basic, (207, ""), (true, false)),
+        ("PROPFIND", cookie, (207, ""), (true, false)),
+        ("PROPFIND", "", (401, challenge), (true, false)),
+        ("PROPFIND", "", (403, "DAV: 1,2\r\n"), (true, false)),
+        ("PROPFIND", "", (404, "MS-Author-Via: DAV\r\n"), (true, false)),
+        ("OPTIONS", "", (200, "DAV: 1\r\n"), (true, false)),
+        ("OPTIONS", "", (401, "DAV: 1\r\nWWW-Authenticate: Basic\r\n"), (true, false)),
+    ] {
+        assert_eq!(served(line, fields, answer), shown, "{line} {fields} {answer:?}");
+    }
+}
+
+#[test]
+fn answer_of_any_web_server_shows_nothing() {
+    for status in [200, 204, 301, 400, 401, 403, 404, 405, 500, 501] {
+        for line in ["PROPFIND", "OPTIONS"] {
+            let allow = "Allow: GET, PROPFIND\r\nServer: x\r\n";
+            assert_eq!(served(line, "", (status, allow)), (false, false), "{line} {status}");
+        }
+    }
+    let origin = "Origin: http://a.example\r\n";
+    assert_eq!(served("OPTIONS", origin, (200, "DAV: 1,2\r\n")), (false, false), "a page asks");
+    let challenge = "WWW-Authenticate: Basic\r\n";
+    assert_eq!(served("OPTIONS", "", (401, challenge)), (false, false), "each protected page has that");
+    // Only what answers such a request counts.
+    let mut dissector = reader();
+    for line in ["GET", "PROPFIND", "GET"] {
+        asks(&mut dissector, line, "");
+    }
+    for (status, field) in [(401, challenge), (404, ""), (401, challenge), (207, "DAV: 1\r\n")] {
+        answers(&mut dissector, status, field);
+    }
+    assert!(!dissector.facts().webdav.evidence.served);
+}
+
+#[test]
+fn client_that_answers_itself_shows_nothing() {
+    let mut dissector = reader();
+    asks(&mut dissector, "PROPFIND", "");
+    let head = b"HTTP/1.1 207 Multi-Status\r\nDAV: 1\r\n\r\n";
+    assert_eq!(dissector.message(Sender::Client, head).problem, None);
+    let evidence = dissector.facts().webdav.evidence;
+    assert!(!evidence.served && !evidence.answered);
+}
+
+#[test]
+fn listing_behind_a_log_on_is_not_anonymous() {
+    let mut dissector = log_on(207);
+    asks(&mut dissector, "PROPFIND", "");
+    answers(&mut dissector, 207, "");
+    let evidence = dissector.facts().webdav.evidence;
+    assert!(evidence.served && !evidence.anonymous);
+}
+
+#[test]
+fn interim_answer_is_not_the_answer_to_a_request() {
+    let mut dissector = reader();
+    asks(&mut dissector, "PROPFIND", "Expect: 100-continue\r\n");
+    answers(&mut dissector, 100, "");
+    assert!(dissector.awaits_http());
+    answers(&mut dissector, 207, "");
+    assert!(dissector.facts().webdav.evidence.anonymous);
+}
+
 #[test]
 fn server_cannot_send_a_response_of_the_client() {
     let mut dissector = reader();

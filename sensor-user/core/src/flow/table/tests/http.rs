@@ -76,6 +76,42 @@ fn request_for_options_needs_no_reader_and_is_forgotten_soon() {
     assert_eq!(bench.advance(at(152)), [Did::Closed]);
 }
 
+/// A stranger asks an internal web server. Gives the service, and whether WebDAV was seen to be served.
+fn asked_from_outside(request: &[u8], answer: &[u8]) -> Option<(Service, bool)> {
+    let mut bench = Bench::new();
+    let marks = mark::HTTP | mark::SERVER_IS_LOCAL | mark::OPENED_BY_SYN;
+    let mut seen = Observation { marks, ..seen(OPEN, [1, 2], at(1)) };
+    seen.id.tuple.local.set_port(80);
+    seen.id.tuple.remote.set_port(50_000);
+    bench.opened(&seen, at(1));
+    for (side, bytes) in [(Side::Remote, request), (Side::Local, answer)] {
+        bench.piece(&Piece { id: seen.id, side, ..piece(bytes) }, at(1));
+    }
+    let entry = bench.table.entry(&seen.id.tuple).unwrap();
+    entry.view(&unwatched()).map(|view| (view.service, view.serves_webdav()))
+}
+
+#[test]
+fn answer_of_an_internal_server_shows_that_it_serves_webdav() {
+    let options = b"OPTIONS / HTTP/1.1\r\nHost: h\r\n\r\n".as_slice();
+    let dav = b"HTTP/1.1 200 OK\r\nDAV: 1,2\r\n\r\n".as_slice();
+    assert_eq!(asked_from_outside(options, dav), Some((Service::WebDav, true)));
+    let none = b"HTTP/1.1 200 OK\r\nAllow: GET\r\n\r\n".as_slice();
+    assert_eq!(asked_from_outside(options, none), None);
+    let propfind = b"PROPFIND / HTTP/1.1\r\nHost: h\r\n\r\n".as_slice();
+    let refused = b"HTTP/1.1 501 Unsupported method\r\n\r\n".as_slice();
+    assert_eq!(asked_from_outside(propfind, refused), Some((Service::WebDav, false)));
+}
+
+#[test]
+fn external_server_that_offers_webdav_for_options_is_nothing() {
+    let mut bench = began();
+    head(&mut bench, Side::Local, 1, b"OPTIONS / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert!(bench.entry().is_read(), "the answer is awaited");
+    head(&mut bench, Side::Remote, 1, b"HTTP/1.1 200 OK\r\nDAV: 1,2\r\n\r\n");
+    assert!(bench.entry().view(&unwatched()).is_none() && !bench.entry().is_read());
+}
+
 #[test]
 fn smb_behind_http_is_read_as_smb() {
     let mut bench = began();
