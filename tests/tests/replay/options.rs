@@ -148,7 +148,11 @@ fn interrupted_replay_reports_its_results() {
 
 #[test]
 fn interrupt_ends_a_replay_whose_pipe_is_quiet() {
-    let capture = session().pcap(ByteOrder::Little, false, link::ETHERNET);
+    let mut session = session();
+    // Time passes with the packets: the last one shows that the others are over.
+    let last = session.frames.len() - 1;
+    session.frames[last].0 += 3_600_000_000_000;
+    let capture = session.pcap(ByteOrder::Little, false, link::ETHERNET);
     let mut command = Command::new(Agent::program().unwrap());
     command.args(["replay", "--json", "-"]).stdin(Stdio::piped());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
