@@ -149,8 +149,9 @@ fn upload_of_rclone_to_wsgidav_is_one_low_incident_with_its_bytes() {
     require_lab!(Attackers);
     const UPLOADED: usize = 300_000;
     let border = Topology::border().unwrap();
-    // As a network card hands all packets of a client's connection to one CPU.
-    border.client().keep_to_one_cpu();
+    // As a network card hands all packets of a client's connection to one CPU. A client also sends when an answer arrives, on
+    // the CPU of the server.
+    [border.client(), border.server()].iter().for_each(|host| host.keep_to_one_cpu());
     let server = WsgiDav::start(border.server(), 80).unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     let files = scratch_dir().unwrap();
