@@ -10,6 +10,9 @@ pub(crate) mod flag {
     pub(crate) const ACK: u8 = 16;
 }
 
+/// Bytes before the content of a WRITE request: the headers of NetBIOS, SMB2 and the command.
+pub(crate) const WRITE_HEAD: usize = 4 + 64 + 48;
+
 /// One TCP segment for a frame.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Segment {
@@ -21,6 +24,8 @@ pub(crate) struct Segment {
     pub flags: u8,
     /// Bytes of payload, as in the middle of a stream: nothing looks like a message header.
     pub payload: usize,
+    /// Sequence number. That of the SYN is 1.
+    pub sequence: u32,
 }
 
 /// Hardware address of every receiver of frames, unlike that of any interface: the receiving stack drops such frames
@@ -31,7 +36,13 @@ const SENDER: [u8; 6] = [2, 0, 0, 0, 0, 1];
 impl Segment {
     /// An acknowledgement from `from` to `to`.
     pub(crate) fn new(from: (impl Into<IpAddr>, u16), to: (impl Into<IpAddr>, u16)) -> Self {
-        Self { from: (from.0.into(), from.1), to: (to.0.into(), to.1), flags: flag::ACK, payload: 0 }
+        Self {
+            from: (from.0.into(), from.1),
+            to: (to.0.into(), to.1),
+            flags: flag::ACK,
+            payload: 0,
+            sequence: 1,
+        }
     }
 
     /// With other flags.
@@ -42,6 +53,11 @@ impl Segment {
     /// With a payload.
     pub(crate) const fn payload(self, payload: usize) -> Self {
         Self { payload, ..self }
+    }
+
+    /// With another sequence number.
+    pub(crate) const fn sequence(self, sequence: u32) -> Self {
+        Self { sequence, ..self }
     }
 
     /// The other way.
@@ -82,10 +98,25 @@ impl Segment {
         frame
     }
 
+    /// The frame with the head of an SMB2 WRITE request (MS-SMB2 2.2.21) as payload, in the longest message there is.
+    pub(crate) fn smb_write(self) -> Vec<u8> {
+        let mut head = vec![0; WRITE_HEAD];
+        head[..4].copy_from_slice(&[0, 0xFF, 0xFF, 0xFF]);
+        head[4..10].copy_from_slice(&[0xFE, b'S', b'M', b'B', 64, 0]);
+        // The command, and the size of its structure.
+        head[4 + 12] = 9;
+        head[4 + 64] = 49;
+        let mut frame = self.payload(WRITE_HEAD).frame();
+        let at = frame.len() - WRITE_HEAD;
+        frame[at..].copy_from_slice(&head);
+        frame
+    }
+
     fn tcp(&self) -> Vec<u8> {
         let mut tcp = [self.from.1.to_be_bytes(), self.to.1.to_be_bytes()].concat();
         // Sequence and acknowledgment number, header of 32 bytes.
-        tcp.extend([0, 0, 0, 1, 0, 0, 0, 1, 0x80, self.flags, 0xFF, 0xFF, 0, 0, 0, 0]);
+        tcp.extend(self.sequence.to_be_bytes());
+        tcp.extend([0, 0, 0, 1, 0x80, self.flags, 0xFF, 0xFF, 0, 0, 0, 0]);
         // Two NOPs and time stamps (RFC 7323 3.2), as nearly all segments have them.
         tcp.extend([1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 1]);
         tcp.extend((0..self.payload).map(|at| 0x5A ^ at as u8));
