@@ -120,7 +120,7 @@ pub async fn run(
         .and_then(|error| error.downcast_ref())
         .is_some_and(|ended: &Ended| ended.hangs);
     if !hangs {
-        signs::rest();
+        signs::stop_watching();
     }
     // Otherwise an end that waits for the hung thread is the reader's hang, and ends as well.
     let outcome = outcome.and(sensor.end_runs().await);

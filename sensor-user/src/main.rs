@@ -1,6 +1,6 @@
 //! `smb-sensor`: the command line of the agent.
 
-use std::{path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
@@ -18,6 +18,9 @@ use sensor_user::{
     status::{self, NoStatus},
     stdout, top,
 };
+
+/// Time that tasks of the agent have for their end after its own.
+const LAST_TASKS: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     CompleteEnv::with_factory(completion::command).complete();
@@ -62,8 +65,10 @@ fn run(args: &RunArgs, log: &logging::Log) -> Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the asynchronous runtime")?;
-    runtime.block_on(agent::run(load, log))?;
-    Ok(ExitCode::SUCCESS)
+    let outcome = runtime.block_on(agent::run(load, log));
+    // What a blocking thread of it still waits for holds up the end for a moment only.
+    runtime.shutdown_timeout(LAST_TASKS);
+    outcome.map(|()| ExitCode::SUCCESS)
 }
 
 fn replay(args: &ReplayArgs) -> Result<ExitCode> {

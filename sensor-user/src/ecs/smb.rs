@@ -1,13 +1,14 @@
 //! `smb_sensor.smb`, `.credentials` and `.rpc` of a connection: the facts of its messages.
 
 use schemars::JsonSchema;
+use sensor_core::incident::LogonOutcome;
 use sensor_dissect::{
     Facts,
     facts::{Credential, Interface, Method, Outcome, Share, Signing},
     ntlmssp::ResponseKind,
     smb2::{AlgorithmKind, ShareKind},
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// What the two ends say about themselves.
 #[serde_with::skip_serializing_none]
@@ -58,7 +59,10 @@ pub(super) struct SmbFields {
 pub(super) struct ShareFields {
     path: String,
     kind: Option<&'static str>,
-    outcome: &'static str,
+    #[serialize_always]
+    #[serde(serialize_with = "or_unknown")]
+    #[schemars(with = "String")]
+    outcome: Option<LogonOutcome>,
     status: Option<String>,
 }
 
@@ -73,7 +77,10 @@ pub(super) struct CredentialFields {
     workstation: Option<String>,
     target: Option<String>,
     fingerprint: Option<String>,
-    outcome: &'static str,
+    #[serialize_always]
+    #[serde(serialize_with = "or_unknown")]
+    #[schemars(with = "String")]
+    outcome: Option<LogonOutcome>,
     status: Option<String>,
 }
 
@@ -193,11 +200,19 @@ fn credential(one: &Credential) -> CredentialFields {
     }
 }
 
-fn outcome(outcome: Option<Outcome>) -> (&'static str, Option<String>) {
+/// The outcome as incidents have it, and the status of a refusal.
+fn outcome(outcome: Option<Outcome>) -> (Option<LogonOutcome>, Option<String>) {
+    let status = match outcome {
+        Some(Outcome::Refused(status)) => Some(status.to_string()),
+        _ => None,
+    };
+    (outcome.map(LogonOutcome::from), status)
+}
+
+/// An outcome that was not seen is `unknown`.
+fn or_unknown<S: Serializer>(outcome: &Option<LogonOutcome>, serializer: S) -> Result<S::Ok, S::Error> {
     match outcome {
-        Some(Outcome::Accepted) => ("accepted", None),
-        Some(Outcome::AcceptedAsGuest) => ("accepted as guest", None),
-        Some(Outcome::Refused(status)) => ("refused", Some(status.to_string())),
-        None => ("unknown", None),
+        Some(outcome) => outcome.serialize(serializer),
+        None => "unknown".serialize(serializer),
     }
 }

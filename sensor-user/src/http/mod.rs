@@ -29,7 +29,11 @@ use axum::{
     routing::get,
 };
 use thiserror::Error;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::{
+    sync::{Semaphore, oneshot, watch},
+    task::spawn_blocking,
+    time::timeout,
+};
 use tracing::info;
 
 pub use self::snapshot::{BlockState, ExemptionState, InterfaceState, ReloadState, RingState, Snapshot};
@@ -37,10 +41,13 @@ use self::{access::Access, forms::Forms, health::StoreWatch, metrics::Format};
 use crate::{
     config::{Config, ConfigError, HttpOptions},
     fleet::Fleets,
-    runtime::{Spawner, Supervisor, Wait, signs::with_signs, waiting},
+    runtime::{Spawner, Supervisor, signs::with_signs},
     sinks::{OutputOptions, SecretError, SecretSource, TlsError},
     storage::{self, Committed},
 };
+
+/// The longest that a look at the size of the database may take.
+const DISK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Threads that read the database for requests.
 const READERS: usize = 2;
@@ -272,7 +279,7 @@ async fn metrics(State(source): State<Source>, headers: HeaderMap) -> Response {
     let measured = metrics::Measured {
         snapshot,
         store: source.committed.counts(),
-        store_bytes: store_bytes(&source.state_dir),
+        store_bytes: measured_store_bytes(Arc::clone(&source.state_dir)).await,
     };
     match metrics::text(measured, format) {
         Ok(text) => ([(header::CONTENT_TYPE, format.media_type())], text).into_response(),
@@ -297,15 +304,26 @@ async fn readyz(State(source): State<Source>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n").into_response()
 }
 
-/// Bytes of the database and its write-ahead log.
+/// Bytes of the database and its write-ahead log, unless the disk does not answer.
+async fn measured_store_bytes(state_dir: Arc<Path>) -> Option<u64> {
+    // A disk that does not answer holds up one thread, and no other request.
+    static MEASURING: Semaphore = Semaphore::const_new(1);
+    let permit = timeout(DISK_PATIENCE, MEASURING.acquire()).await.ok()?.ok()?;
+    let measuring = spawn_blocking(move || {
+        let bytes = store_bytes(&state_dir);
+        drop(permit);
+        bytes
+    });
+    timeout(DISK_PATIENCE, measuring).await.ok()?.ok()?
+}
+
+/// The same; waits for the disk.
 fn store_bytes(state_dir: &Path) -> Option<u64> {
     let database = storage::file(state_dir);
     let mut log = database.clone().into_os_string();
     log.push("-wal");
-    waiting(Wait::Disk, || {
-        let bytes = fs::metadata(database).ok()?.len();
-        Some(bytes + fs::metadata(PathBuf::from(log)).map_or(0, |log| log.len()))
-    })
+    let bytes = fs::metadata(database).ok()?.len();
+    Some(bytes + fs::metadata(PathBuf::from(log)).map_or(0, |log| log.len()))
 }
 
 #[cfg(test)]

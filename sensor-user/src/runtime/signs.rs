@@ -49,7 +49,7 @@ pub(super) struct Signs(Arc<Mutex<Vec<Arc<Sign>>>>);
 
 /// Ends the signs of a thread when it is dropped.
 #[derive(Debug)]
-pub(super) struct Begun(Arc<Sign>);
+pub(super) struct SignGuard(Arc<Sign>);
 
 thread_local! {
     static OF_THIS_THREAD: RefCell<Option<Arc<Sign>>> = const { RefCell::new(None) };
@@ -57,7 +57,7 @@ thread_local! {
 
 impl Signs {
     /// This thread gives signs from now on, under this name.
-    pub(super) fn begin(&self, thread: &str) -> Begun {
+    pub(super) fn begin(&self, thread: &str) -> SignGuard {
         let sign = Arc::new(Sign {
             thread: thread.to_owned(),
             state: AtomicU64::new(0),
@@ -65,7 +65,7 @@ impl Signs {
         });
         OF_THIS_THREAD.replace(Some(Arc::clone(&sign)));
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&sign));
-        Begun(sign)
+        SignGuard(sign)
     }
 
     /// Those of all threads that run.
@@ -76,7 +76,7 @@ impl Signs {
     }
 }
 
-impl Drop for Begun {
+impl Drop for SignGuard {
     fn drop(&mut self) {
         self.0.ended.store(true, Ordering::Relaxed);
     }
@@ -130,7 +130,7 @@ pub fn waiting<T>(what: Wait, work: impl FnOnce() -> T) -> T {
 }
 
 /// This thread is not watched any more: it ends, and whoever ends it waits only so long.
-pub(crate) fn rest() {
+pub(crate) fn stop_watching() {
     give(|_| Wait::Work as u8);
 }
 
@@ -184,7 +184,7 @@ mod tests {
         for what in [Wait::Work, Wait::Files, Wait::Program] {
             waiting(what, || note(Some(what)));
         }
-        rest();
+        stop_watching();
         note(Some(Wait::Work));
         drop(begun);
         assert!(signs.all().is_empty());

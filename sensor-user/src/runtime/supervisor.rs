@@ -19,7 +19,7 @@ use tracing::warn;
 use super::{
     fault,
     logging::Log,
-    signs::{Begun, Signs},
+    signs::{SignGuard, Signs},
     watch::{self, READER},
 };
 use crate::kernel::privileges;
@@ -47,7 +47,7 @@ pub struct Supervisor {
     signs: Signs,
     /// The watch ends when this is dropped.
     watching: Option<SyncSender<Infallible>>,
-    reader: Option<Begun>,
+    reader: Option<SignGuard>,
 }
 
 /// Starts optional threads, at any time.

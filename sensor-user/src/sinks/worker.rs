@@ -74,7 +74,14 @@ impl Worker {
         None
     }
 
+    /// Delivers until it should end.
     pub(super) fn run(mut self, mut sink: impl Sink) {
+        self.deliver_all(&mut sink);
+        // What it has open is closed, which may wait for the destination.
+        waiting(Wait::Server, || drop(sink));
+    }
+
+    fn deliver_all(&mut self, sink: &mut impl Sink) {
         waiting(Wait::Server, || sink.begin());
         let mut backoff = Backoff::up_to(sink.longest_pause());
         let mut unreadable = false;
@@ -88,15 +95,15 @@ impl Worker {
                 // What came since then is for the one that takes its place.
                 return;
             }
-            self.reopen_if_asked(&mut sink);
+            self.reopen_if_asked(sink);
             if arrived <= cursor {
-                look = self.look(&mut sink);
+                look = self.look(sink);
                 continue;
             }
             match waiting(Wait::Disk, || self.next(cursor, arrived)) {
                 Ok(documents) => {
                     unreadable = false;
-                    if !self.deliver(&documents, &mut sink, &mut backoff) {
+                    if !self.deliver(&documents, sink, &mut backoff) {
                         return;
                     }
                     if (documents.len() as u64) < BATCH {

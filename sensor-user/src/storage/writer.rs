@@ -126,7 +126,7 @@ impl Writer {
     /// When nothing can be written any more, or what was handed over could not be committed at the end.
     pub fn run(mut self) -> Result<(), StorageError> {
         let mut pending: Vec<RowBatch> = Vec::new();
-        self.check = Check::start(&self.path)
+        self.check = waiting(Wait::Disk, || Check::start(&self.path))
             .inspect_err(|error| warn!("{} is not checked for damage: {error}", self.path.display()))
             .ok();
         loop {
@@ -137,7 +137,7 @@ impl Writer {
             self.write(&mut pending)?;
             self.tend(gathered)?;
             if gathered == Gathered::Ended && pending.is_empty() {
-                self.check = None;
+                self.end_check();
                 // The log is emptied, and goes if nobody reads, so that the database is one file.
                 self.empty_log();
                 let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
@@ -247,6 +247,11 @@ impl Writer {
         }
         self.failing.get_or_insert_with(Instant::now);
         Ok(())
+    }
+
+    /// Ends the check of the database, whose thread may be in the middle of a read.
+    fn end_check(&mut self) {
+        waiting(Wait::Disk, || self.check = None);
     }
 
     fn empty_log(&self) {

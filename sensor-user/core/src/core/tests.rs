@@ -215,12 +215,21 @@ fn closed_incident_is_written_again_for_later_related_ones_and_stays_closed() {
     assert_eq!(sensor.events.iter().filter(of_first).count(), 1);
 }
 
-/// A stranger sends a request to port 80 of an internal host, which answers so.
-fn asks_web_server(sensor: &mut Sensor, (server, client): (&str, &str), answer: &[u8], now: Moment) {
+/// A stranger asks port 80 of an internal host for a listing, and it answers so.
+fn asks_web_server(sensor: &mut Sensor, hosts: (&str, &str), answer: &[u8], now: Moment) {
+    let request = b"PROPFIND / HTTP/1.1\r\nHost: h\r\nUser-Agent: curl/8.5.0\r\n\r\n".as_slice();
+    asks_with(sensor, hosts, [request, answer], now);
+}
+
+fn asks_with(
+    sensor: &mut Sensor,
+    (server, client): (&str, &str),
+    [request, answer]: [&[u8]; 2],
+    now: Moment,
+) {
     let marks = mark::HTTP | mark::SERVER_IS_LOCAL;
     let seen = began(&format!("{server}:80"), &format!("{client}:50000"), marks, OPEN, now);
     sensor.sees(&seen, now);
-    let request = b"PROPFIND / HTTP/1.1\r\nHost: h\r\nUser-Agent: curl/8.5.0\r\n\r\n".as_slice();
     for (side, bytes) in [(Side::Remote, request), (Side::Local, answer)] {
         let piece = Piece {
             id: seen.id,
@@ -261,6 +270,32 @@ fn strangers_who_ask_an_internal_webdav_server_are_one_incident() {
         .filter(|event| matches!(event, Event::Incident(one) if one.action.is_alert()))
         .count();
     assert_eq!(alerts, 1);
+}
+
+#[test]
+fn stranger_after_the_exposure_was_closed_is_no_second_alert() {
+    let mut sensor = Sensor::new(settings());
+    let options = b"OPTIONS / HTTP/1.1\r\nHost: h\r\n\r\n".as_slice();
+    let offer = b"HTTP/1.1 200 OK\r\nDAV: 1,2\r\n\r\n".as_slice();
+    asks_with(&mut sensor, ("10.0.0.2", "8.8.4.1"), [options, offer], at(1));
+    // A day later another one learns more, and sends fields that the first did not.
+    for (day, stranger) in [(1, "8.8.4.2"), (2, "8.8.4.3")] {
+        let morning = day * 86_400;
+        (0..3).for_each(|hour| sensor.step(Input::Tick, at(morning - 10_800 + hour * 3_600)));
+        asks_web_server(&mut sensor, ("10.0.0.2", stranger), LISTING, at(morning));
+        sensor.step(Input::Tick, at(morning + 10));
+    }
+    let (mut alerts, mut incidents) = (0, BTreeSet::new());
+    for event in &sensor.events {
+        if let Event::Incident(one) = event {
+            alerts += u64::from(one.action.is_alert());
+            incidents.insert(one.incident.id);
+        }
+    }
+    assert_eq!((alerts, incidents.len()), (1, 1));
+    let stored = sensor.core.take_changes(at(3 * 86_400).at).incidents;
+    let last = &stored.last().unwrap().incident;
+    assert!(last.answering[0].anonymous && last.external.count == 3, "{last:#?}");
 }
 
 #[test]

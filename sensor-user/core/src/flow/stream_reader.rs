@@ -74,7 +74,8 @@ impl StreamReader {
     pub(super) fn is_needed(&self) -> bool {
         self.framing != Framing::Http
             || self.facts().webdav.evidence.any()
-            || self.dissector.awaits_http()
+            // What an external server says that it serves is nothing.
+            || self.client == Some(Side::Remote) && self.dissector.awaits_http()
             || self.streams.iter().any(|stream| stream.held() > 0)
     }
 

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
+use sensor_dissect::facts::Outcome;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -76,6 +77,16 @@ pub enum LogonOutcome {
     AcceptedAsGuest,
     /// Refused.
     Refused,
+}
+
+impl From<Outcome> for LogonOutcome {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Accepted => Self::Accepted,
+            Outcome::AcceptedAsGuest => Self::AcceptedAsGuest,
+            Outcome::Refused(_) => Self::Refused,
+        }
+    }
 }
 
 /// A user who authenticated, with all that came of it.
@@ -212,7 +223,7 @@ pub struct AnsweringPort {
     pub last: Timestamp,
     /// How far any of them got.
     pub level: EvidenceLevel,
-    /// It answered WebDAV requests without a log-on.
+    /// It listed something over WebDAV without a log-on.
     #[serde(default)]
     pub anonymous: bool,
 }
@@ -267,7 +278,7 @@ pub struct WebDavSeen {
     /// An answer shows that the server serves WebDAV.
     #[serde(default)]
     pub served: bool,
-    /// It did so without a log-on.
+    /// It listed something without a log-on.
     #[serde(default)]
     pub anonymous: bool,
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use sensor_core::{
     address::Direction,
+    incident::LogonOutcome,
     level::{EvidenceLevel, Severity},
 };
 use serde::Serialize;
@@ -139,7 +140,8 @@ pub(super) struct CredentialFields {
     pub(super) target: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) fingerprints: Vec<String>,
-    pub(super) outcome: Option<&'static str>,
+    #[schemars(with = "Option<String>")]
+    pub(super) outcome: Option<LogonOutcome>,
     pub(super) status: Option<String>,
     pub(super) attempts: u64,
 }

@@ -1,8 +1,8 @@
 //! Builds the fields of an incident that are not in ECS.
 
 use sensor_core::incident::{
-    ConnectionRecord, Credential, FindingRecord, IncidentAction, IncidentEvent, LogonOutcome, Party, Scope,
-    Share, ThreatHit, message, steps,
+    ConnectionRecord, Credential, FindingRecord, IncidentAction, IncidentEvent, Party, Scope, Share,
+    ThreatHit, message, steps,
 };
 use sensor_dissect::status::Status;
 
@@ -178,11 +178,7 @@ fn credential(one: &Credential) -> CredentialFields {
         workstation: one.workstation.clone(),
         target: one.target.clone(),
         fingerprints: one.fingerprints.clone(),
-        outcome: one.outcome.map(|outcome| match outcome {
-            LogonOutcome::Accepted => "accepted",
-            LogonOutcome::AcceptedAsGuest => "accepted_as_guest",
-            LogonOutcome::Refused => "refused",
-        }),
+        outcome: one.outcome,
         status: one.status.map(|status| Status::Nt(status).to_string()),
         attempts: one.attempts,
     }

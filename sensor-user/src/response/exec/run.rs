@@ -111,7 +111,7 @@ pub(super) async fn run(
     document: &str,
 ) -> (ExecResult, Duration, Vec<u8>) {
     let began = Instant::now();
-    let mut child = match begin(options, identity) {
+    let mut child = match waiting(Wait::Program, || begin(options, identity)) {
         Ok(child) => child,
         Err(reason) => return (ExecResult::NotStarted(reason), began.elapsed(), vec![]),
     };
@@ -156,6 +156,7 @@ pub(super) async fn run(
     (result, began.elapsed(), tail)
 }
 
+/// Looks whether the program may be run, and starts it. Both may wait for the disk of the program.
 fn begin(options: &ExecOptions, identity: &Identity) -> Result<Child, String> {
     if let Some(problem) = program::problem(&options.program) {
         return Err(problem);
@@ -176,7 +177,7 @@ fn begin(options: &ExecOptions, identity: &Identity) -> Result<Child, String> {
         // The group goes with it, and so do the agent's further groups.
         command.uid(uid).gid(gid);
     }
-    waiting(Wait::Program, || command.spawn()).map_err(|error| error.to_string())
+    command.spawn().map_err(|error| error.to_string())
 }
 
 /// Writes the document. A program need not read it.

@@ -18,7 +18,7 @@ impl Writer {
         let found = self.check.as_ref().map(Check::found);
         match found {
             Some(Found::Nothing) | None => {}
-            Some(Found::NoDamage) => self.check = None,
+            Some(Found::NoDamage) => self.end_check(),
             Some(Found::Damage(reported)) => return self.replace(&reported.replace('\n', " ")),
         }
         if self.committed.is_damaged() {
@@ -35,10 +35,12 @@ impl Writer {
         if self.committed.generation() >= MAX_REPLACED {
             return Err(StorageError::TooManyDamaged { path: self.path.clone(), count: MAX_REPLACED });
         }
-        self.check = None;
-        // Closed before it is moved.
-        self.connection = Connection::open_in_memory().map_err(|source| self.failed("leave", source))?;
-        self.connection = waiting(Wait::Disk, || replace(&self.path, &self.committed, why))?;
+        self.end_check();
+        self.connection = waiting(Wait::Disk, || {
+            // Closed before it is moved.
+            self.connection = Connection::open_in_memory().map_err(|source| self.failed("leave", source))?;
+            replace(&self.path, &self.committed, why)
+        })?;
         self.upkeep.begin_anew();
         Ok(())
     }

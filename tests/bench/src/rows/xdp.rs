@@ -141,7 +141,8 @@ fn measure_here(effort: &Effort) -> Result<Vec<Row>> {
         subjects.push(Subject::new(name, move || {
             let frame = segment.frame();
             if is_content {
-                // The first of a round is new. A slot whose counts were handed over takes the fast path only after such a one.
+                // The first of a round is new content, and the others repeat it, as BPF_PROG_TEST_RUN repeats one frame. Both
+                // take the fast path. A slot whose counts were handed over takes it only after new content.
                 segment.sequence += FILE_CONTENT as u32;
             }
             program.cost(&frame, packets, &[XDP_PASS])

@@ -120,6 +120,8 @@ impl Book {
             Key::Client { .. } if !stored.targets.contains_key(&view.server.ip()) => {
                 context.now.distance(stored.incident.last) < context.sweep_window
             }
+            // Whatever a later stranger shows, that the port answers is known.
+            Key::Exposure { .. } => age < REMEMBERED,
             _ => {
                 let (mut trial, mut trial_link) = (stored.incident.clone(), link.clone());
                 age < REMEMBERED && !trial.merge(view, &mut trial_link)

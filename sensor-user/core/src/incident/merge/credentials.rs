@@ -24,7 +24,7 @@ impl Incident {
     pub(super) fn merge_credentials(&mut self, facts: &Facts, link: &mut Link, at: Timestamp) -> bool {
         let mut has_changed = false;
         for (place, seen) in facts.credentials.iter().enumerate() {
-            let outcome = seen.outcome.map(logon_outcome);
+            let outcome = seen.outcome.map(LogonOutcome::from);
             let key = credential_key(place, seen);
             match link.credentials.get(&key) {
                 Some(known) if *known == outcome => continue,
@@ -151,13 +151,5 @@ const fn credential_method(seen: &facts::Credential) -> CredentialMethod {
         Method::Ntlm(ResponseKind::Unknown) => CredentialMethod::NtlmOther,
         Method::Kerberos => CredentialMethod::Kerberos,
         Method::Password => CredentialMethod::Password,
-    }
-}
-
-const fn logon_outcome(outcome: Outcome) -> LogonOutcome {
-    match outcome {
-        Outcome::Accepted => LogonOutcome::Accepted,
-        Outcome::AcceptedAsGuest => LogonOutcome::AcceptedAsGuest,
-        Outcome::Refused(_) => LogonOutcome::Refused,
     }
 }
