@@ -198,10 +198,11 @@ fn related(incident: &Incident, lines: &mut Lines) {
     }
     let left_out = incident.related.left_out;
     if left_out > 0 {
-        let times = rules::sentence::counted(left_out, "time");
+        let others = rules::sentence::counted(left_out, "other");
+        let verb = if left_out == 1 { "is" } else { "are" };
         lines.put(
             "related",
-            &format!("and {times} an incident that is not listed: a list has at most {MAX_RELATED}"),
+            &format!("and {others} that {verb} not listed: a list has at most {MAX_RELATED}"),
         );
     }
     if let Some(campaign) = incident.related.campaign {

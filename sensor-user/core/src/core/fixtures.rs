@@ -8,6 +8,7 @@ use sensor_dissect::FingerprintKey;
 use super::{Core, Input, Start};
 use crate::{
     event::Event,
+    incident::StoredIncident,
     process::NoProcesses,
     profile::{self, ProfileName},
     record::{Counts, Observation, fixtures::observed},
@@ -52,12 +53,17 @@ pub(super) struct Sensor {
 
 impl Sensor {
     pub(super) fn new(settings: Settings) -> Self {
+        Self::going_on(settings, vec![])
+    }
+
+    /// With the incidents of an earlier run.
+    pub(super) fn going_on(settings: Settings, incidents: Vec<StoredIncident>) -> Self {
         let start = Start {
             terms: KnownTerms::in_memory(&settings.rulebook.windows),
             settings,
             clock: TickClock::with_tick(4_000_000),
             fingerprint_key: FingerprintKey::new([1; 32]),
-            incidents: vec![],
+            incidents,
             connections: vec![],
         };
         Self { core: Core::new(start, Box::new(NoProcesses)), events: vec![] }

@@ -37,6 +37,8 @@ pub struct CoreCounts {
     pub incidents_opened: [u64; 4],
     /// Incidents that the quota held back.
     pub held_back: u64,
+    /// Incidents that were forgotten before seven days had passed, for others.
+    pub forgotten_early: u64,
     /// Connections that an exemption covered.
     pub exempted: u64,
     /// New destinations about which no other sensor answered in time, or that were too many to ask about.
@@ -135,6 +137,7 @@ impl Core {
             incidents_opened: Severity::ALL
                 .map(|severity| opened.get(&severity).copied().unwrap_or_default()),
             held_back: self.book.held_back(),
+            forgotten_early: self.book.forgotten_early(),
             exempted: self.exempted,
             decided_alone: self.asked.alone,
             summaries_left_out: self.summaries.left_out,

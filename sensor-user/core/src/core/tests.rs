@@ -175,8 +175,13 @@ fn incidents_of_one_external_host_list_each_other() {
     }
 }
 
+/// How many others each incident lists, and how many it counts beside them.
+fn listed_and_counted<'a>(all: impl IntoIterator<Item = &'a Incident>) -> Vec<(u64, u64)> {
+    all.into_iter().map(|one| (one.related.incidents.len() as u64, one.related.left_out)).collect()
+}
+
 #[test]
-fn incidents_beyond_the_bound_list_each_other_or_neither_does() {
+fn incidents_beyond_the_bound_list_each_other_or_count_each_other() {
     let mut sensor = Sensor::new(settings());
     let all = wave(&mut sensor, 100);
     let lists: BTreeMap<_, BTreeSet<_>> = all
@@ -184,13 +189,105 @@ fn incidents_beyond_the_bound_list_each_other_or_neither_does() {
         .map(|one| (one.id, one.related.incidents.iter().map(|(other, _)| *other).collect()))
         .collect();
     for (id, listed) in &lists {
-        assert!(listed.len() <= MAX_RELATED);
         assert!(listed.iter().all(|other| lists[other].contains(id)), "both ways");
     }
-    let left_out: u64 = all.iter().map(|one| one.related.left_out).sum();
-    assert!(left_out > 0 && left_out.is_multiple_of(2), "each is counted in both: {left_out}");
-    let (count, _) = documents(&sensor);
+    let (count, last) = documents(&sensor);
+    for (listed, left_out) in
+        listed_and_counted(&all).into_iter().chain(listed_and_counted(last.into_values()))
+    {
+        assert!(
+            listed <= MAX_RELATED as u64 && listed + left_out == 99,
+            "{listed} listed, {left_out} counted"
+        );
+    }
     assert!(count <= 300, "{count} documents");
+}
+
+#[test]
+fn count_alone_is_written_once_a_day_and_stored_each_time() {
+    let mut sensor = Sensor::new(settings());
+    let all = wave(&mut sensor, 100);
+    let is_full = |one: &&Incident| one.related.incidents.len() == MAX_RELATED;
+    let full: Vec<_> = all.iter().filter(is_full).map(|one| one.id).collect();
+    sensor.events.clear();
+    let mut stored: BTreeMap<_, _> = all.into_iter().map(|one| (one.id, one)).collect();
+    for number in 1..=5_u64 {
+        let start = 500 + 400 * number as i64;
+        let marks = mark::FIRST_FROM_LOCAL | SPOKEN;
+        let now = at(start);
+        sensor.sees(&began(&format!("10.0.2.{number}:50000"), "8.8.4.4:445", marks, OPEN, now), now);
+        (start..start + 320).for_each(|second| sensor.step(Input::Tick, at(second)));
+        let changed = sensor.core.take_changes(at(start + 320).at).incidents;
+        stored.extend(changed.into_iter().map(|one| (one.incident.id, one.incident)));
+        for (listed, left_out) in listed_and_counted(stored.values()) {
+            assert_eq!(listed + left_out, 99 + number);
+        }
+    }
+    let mut written: BTreeMap<IncidentId, u32> = BTreeMap::new();
+    for event in &sensor.events {
+        if let Event::Incident(one) = event {
+            *written.entry(one.incident.id).or_default() += 1;
+        }
+    }
+    // Those that find room in a list are written for their links.
+    assert!(
+        full.len() > 60 && full.iter().all(|id| written.get(id).is_none_or(|count| *count == 1)),
+        "{written:?}"
+    );
+}
+
+#[test]
+fn counts_of_related_incidents_outlast_a_restart_and_fall_when_incidents_are_forgotten() {
+    let mut sensor = Sensor::new(settings());
+    let mut stored: BTreeMap<_, _> = BTreeMap::new();
+    let mut keep = |sensor: &mut Sensor, now: Moment| {
+        let changed = sensor.core.take_changes(now.at).incidents;
+        stored.extend(changed.into_iter().map(|one| (one.incident.id, one)));
+        stored.clone()
+    };
+    let hosts = 200;
+    let speaks = |sensor: &mut Sensor, number: i64, now: Moment| {
+        let marks = mark::FIRST_FROM_LOCAL | SPOKEN;
+        let host = format!("10.0.{}.{}:50000", number / 100, number % 100);
+        sensor.sees(&began(&host, "8.8.4.4:445", marks, OPEN, now), now);
+    };
+    // The second half a day after the first.
+    let day = 86_400;
+    for number in 0..hosts {
+        let now = at(1 + number + if number < hosts / 2 { 0 } else { day });
+        speaks(&mut sensor, number, now);
+        sensor.step(Input::Tick, now);
+    }
+    let settled = day + hosts + 302;
+    (settled..settled + 10).for_each(|second| sensor.step(Input::Tick, at(second)));
+    let kept = keep(&mut sensor, at(settled + 10));
+    let said = listed_and_counted(kept.values().map(|one| &one.incident));
+    assert_eq!(said.len(), 200);
+    assert!(said.iter().all(|(listed, left_out)| listed + left_out == 199), "also the old ones: {said:?}");
+
+    // Another run, in which one more comes.
+    let mut sensor = Sensor::going_on(settings(), kept.into_values().collect());
+    let later = settled + 20;
+    speaks(&mut sensor, hosts, at(later));
+    (later..later + 310).for_each(|second| sensor.step(Input::Tick, at(second)));
+    let kept = keep(&mut sensor, at(later + 310));
+    let said = listed_and_counted(kept.values().map(|one| &one.incident));
+    assert_eq!(said.len(), 201);
+    assert!(said.iter().all(|(listed, left_out)| listed + left_out == 200), "{said:?}");
+
+    // The first half was seven days ago; the others list some of it still, and count it no more.
+    let last = 7 * day + hosts;
+    (later + 310..last).step_by(3_600).for_each(|second| sensor.step(Input::Tick, at(second)));
+    (last..last + 320).for_each(|second| sensor.step(Input::Tick, at(second)));
+    let kept = keep(&mut sensor, at(last + 320));
+    let mut remembered = 0;
+    for one in kept.values().filter(|one| one.incident.first >= at(day).at) {
+        let is_remembered = |other: &IncidentId| kept[other].incident.first >= at(day).at;
+        let listed = one.incident.related.incidents.iter().filter(|(other, _)| is_remembered(other)).count();
+        assert_eq!(listed as u64 + one.incident.related.left_out, 100);
+        remembered += 1;
+    }
+    assert_eq!(remembered, 101);
 }
 
 #[test]

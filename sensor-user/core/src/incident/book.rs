@@ -71,6 +71,8 @@ pub(crate) struct Book {
     changed: BTreeSet<IncidentId>,
     relations: Relations,
     campaigns: Campaigns,
+    /// Incidents that were forgotten before their time.
+    forgotten_early: u64,
     by_severity: BTreeMap<Severity, u64>,
     /// Findings so far, by rule; each counts once for an incident.
     by_rule: BTreeMap<&'static str, u64>,
@@ -87,6 +89,7 @@ impl Book {
             changed: BTreeSet::new(),
             relations: Relations::default(),
             campaigns: Campaigns::default(),
+            forgotten_early: 0,
             by_severity: BTreeMap::new(),
             by_rule: BTreeMap::new(),
         }
@@ -147,6 +150,11 @@ impl Book {
         self.quota.held_back()
     }
 
+    /// Incidents that were forgotten for others, before seven days had passed.
+    pub(crate) const fn forgotten_early(&self) -> u64 {
+        self.forgotten_early
+    }
+
     /// A connection began: its target counts for its client.
     pub(crate) fn note_target(&mut self, view: &FlowView<'_>) {
         let known = self.first_targets.entry((view.client.ip(), direction_number(view.direction)));
@@ -182,7 +190,7 @@ impl Book {
             return None;
         }
         self.changed.insert(id);
-        stored.close(now)
+        stored.close(&self.relations, now)
     }
 
     /// Takes a provisional incident back: nothing was found, or the quota holds it back.
@@ -227,7 +235,11 @@ impl Book {
                 let stored = self.incidents.get_mut(&id)?;
                 *self.by_severity.entry(stored.incident.severity).or_default() += 1;
                 count(&mut self.by_rule, &new_rules);
-                out.push(IncidentOutput::Event(Box::new(stored.write(IncidentAction::Opened, now))));
+                out.push(IncidentOutput::Event(Box::new(stored.write(
+                    IncidentAction::Opened,
+                    &self.relations,
+                    now,
+                ))));
             }
             return Some(admission);
         }
@@ -241,12 +253,20 @@ impl Book {
         let stored = self.incidents.get_mut(&id)?;
         if raised {
             stored.quiet = false;
-            out.push(IncidentOutput::Event(Box::new(stored.write(IncidentAction::Escalated, now))));
+            out.push(IncidentOutput::Event(Box::new(stored.write(
+                IncidentAction::Escalated,
+                &self.relations,
+                now,
+            ))));
         } else if has_changed {
             stored.quiet = false;
             stored.pending = true;
             if stored.is_due(now) {
-                out.push(IncidentOutput::Event(Box::new(stored.write(IncidentAction::Updated, now))));
+                out.push(IncidentOutput::Event(Box::new(stored.write(
+                    IncidentAction::Updated,
+                    &self.relations,
+                    now,
+                ))));
             }
         }
         Some(Admission::Open)
@@ -255,29 +275,30 @@ impl Book {
     /// Time moved on: updates that waited are written, incidents are closed and forgotten, windows of the quota end. Gives whether a
     /// window ended, so that those who were held back may ask again.
     pub(crate) fn advance(&mut self, now: Timestamp, out: &mut Vec<IncidentOutput>) -> Vec<QuotaSummary> {
-        let idle = self.idle;
+        let (idle, relations) = (self.idle, &self.relations);
         let mut events = Vec::new();
         let mut forgotten = Vec::new();
         for (id, stored) in &mut self.incidents {
             if stored.incident.closed.is_none() {
                 if stored.is_due(now) {
-                    events.push(stored.write(IncidentAction::Updated, now));
+                    events.push(stored.write(IncidentAction::Updated, relations, now));
                     self.changed.insert(*id);
                 }
                 if now.since(stored.incident.last) >= idle && stored.is_announced() {
-                    events.extend(stored.close(now));
+                    events.extend(stored.close(relations, now));
                     self.changed.insert(*id);
                 }
             } else if now.since(stored.incident.last) >= REMEMBERED {
                 forgotten.push(*id);
             } else if stored.has_settled_links(now) {
-                events.push(stored.write(IncidentAction::Updated, now));
+                events.push(stored.write(IncidentAction::Updated, relations, now));
                 self.changed.insert(*id);
             }
         }
         for id in forgotten {
-            self.forget(id);
+            self.forget(id, now);
         }
+        self.settle_counts(now, false, &mut events);
         events.sort_by_key(|event| (event.incident.first, event.incident.id));
         out.extend(events.into_iter().map(|event| IncidentOutput::Event(Box::new(event))));
         self.write_campaigns(now, false, out);
@@ -286,7 +307,7 @@ impl Book {
 
     /// The end of the run. Where the state is kept, incidents stay open and what is not written yet is; else they are closed.
     pub(crate) fn finish(&mut self, now: Timestamp, is_kept: bool, out: &mut Vec<IncidentOutput>) {
-        let mut events = Vec::new();
+        let (mut events, relations) = (Vec::new(), &self.relations);
         for (id, stored) in &mut self.incidents {
             let is_closed = stored.incident.closed.is_some();
             if !stored.is_announced() || is_closed && stored.linked.is_none() {
@@ -294,15 +315,16 @@ impl Book {
             }
             self.changed.insert(*id);
             if is_closed {
-                events.push(stored.write(IncidentAction::Updated, now));
+                events.push(stored.write(IncidentAction::Updated, relations, now));
             } else if !is_kept {
                 // The last that is heard of it: with its totals, also where it only continued.
                 stored.quiet = false;
-                events.extend(stored.close(now));
+                events.extend(stored.close(relations, now));
             } else if stored.pending || stored.linked.is_some() || !stored.quiet && stored.has_grown() {
-                events.push(stored.write(IncidentAction::Updated, now));
+                events.push(stored.write(IncidentAction::Updated, relations, now));
             }
         }
+        self.settle_counts(now, true, &mut events);
         events.sort_by_key(|event| (event.incident.first, event.incident.id));
         out.extend(events.into_iter().map(|event| IncidentOutput::Event(Box::new(event))));
         self.write_campaigns(now, true, out);
@@ -317,27 +339,34 @@ impl Book {
     /// Incidents that changed since this was last asked, as they are to be stored.
     pub(crate) fn take_changes(&mut self) -> Vec<StoredIncident> {
         let changed = std::mem::take(&mut self.changed);
-        let stored = changed.iter().filter_map(|id| self.incidents.get(id));
-        stored.filter(|stored| stored.is_announced()).cloned().collect()
+        let mut stored = Vec::new();
+        for id in changed {
+            if let Some(one) = self.incidents.get_mut(&id).filter(|one| one.is_announced()) {
+                one.count_left_out(&self.relations);
+                stored.push(one.clone());
+            }
+        }
+        stored
     }
 
-    fn forget(&mut self, id: IncidentId) {
-        if let Some(stored) = self.incidents.remove(&id)
-            && self.keys.get(&stored.key) == Some(&id)
-        {
-            self.keys.remove(&stored.key);
+    fn forget(&mut self, id: IncidentId, now: Timestamp) {
+        if let Some(stored) = self.incidents.remove(&id) {
+            if self.keys.get(&stored.key) == Some(&id) {
+                self.keys.remove(&stored.key);
+            }
+            self.relations.forget(id, &stored.shared, now);
         }
-        self.relations.forget(id);
         self.campaigns.forget(id);
     }
 
     /// Makes room: the incident that was closed longest ago goes, or else the oldest of all.
-    fn forget_oldest(&mut self) {
+    fn forget_oldest(&mut self, now: Timestamp) {
         let oldest = self.incidents.values().min_by_key(|stored| {
             (stored.incident.closed.is_none(), stored.incident.last, stored.incident.id)
         });
-        if let Some(id) = oldest.map(|stored| stored.incident.id) {
-            self.forget(id);
+        if let Some((id, is_early)) = oldest.map(|stored| (stored.incident.id, stored.is_announced())) {
+            self.forgotten_early += u64::from(is_early);
+            self.forget(id, now);
         }
     }
 }

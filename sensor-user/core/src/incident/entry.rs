@@ -1,10 +1,17 @@
 //! An incident in the book, with its key, its last written state, and the targets that it distinguishes.
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Incident, IncidentAction, IncidentEvent, Milestone, Scope, TargetCounts};
+use super::{
+    Incident, IncidentAction, IncidentEvent, Milestone, Scope, TargetCounts,
+    relations::{Relations, Shared},
+};
 use crate::{
     address::{Direction, FiveTuple},
     level::EvidenceLevel,
@@ -83,6 +90,8 @@ pub(crate) struct Written {
     packets: u64,
     payload: u64,
     targets: u64,
+    #[serde(default)]
+    left_out: u64,
 }
 
 /// An incident in the book. It is stored as it is.
@@ -101,6 +110,12 @@ pub struct StoredIncident {
     pub(crate) linked: Option<Timestamp>,
     /// The other side of the incident: servers of a client, clients of an exposed server.
     pub(crate) targets: BTreeMap<IpAddr, EvidenceLevel>,
+    /// What it has, or had, that other incidents may have too.
+    #[serde(default)]
+    pub(crate) shared: BTreeSet<Shared>,
+    /// When it was last written for nothing but the number of related incidents that it does not list.
+    #[serde(default)]
+    pub(crate) recounted: Option<Timestamp>,
 }
 
 impl StoredIncident {
@@ -113,6 +128,8 @@ impl StoredIncident {
             quiet: false,
             linked: None,
             targets: BTreeMap::new(),
+            shared: BTreeSet::new(),
+            recounted: None,
         }
     }
 
@@ -202,8 +219,33 @@ impl StoredIncident {
         passed >= UPDATE_INTERVAL && self.has_doubled()
     }
 
+    /// Counts the incidents that have something in common with it and that it does not list. Returns whether the count is another one.
+    pub(crate) fn count_left_out(&mut self, relations: &Relations) -> bool {
+        let related = &self.incident.related;
+        let left_out = relations.left_out(self.incident.id, &self.shared, related);
+        std::mem::replace(&mut self.incident.related.left_out, left_out) != left_out
+    }
+
+    /// Makes an event of it for nothing but that number, if the last one has another: once a day at most, as each of many incidents may
+    /// count each new one.
+    pub(crate) fn write_recounted(&mut self, relations: &Relations, now: Timestamp) -> Option<IncidentEvent> {
+        let is_known = self.written.is_some_and(|it| it.left_out == self.incident.related.left_out);
+        let was_lately = self.recounted.is_some_and(|at| now.distance(at) < QUIET_INTERVAL);
+        if is_known || was_lately || self.linked.is_some() {
+            return None;
+        }
+        self.recounted = Some(now);
+        Some(self.write(IncidentAction::Updated, relations, now))
+    }
+
     /// Makes an event of it as it stands.
-    pub(crate) fn write(&mut self, action: IncidentAction, now: Timestamp) -> IncidentEvent {
+    pub(crate) fn write(
+        &mut self,
+        action: IncidentAction,
+        relations: &Relations,
+        now: Timestamp,
+    ) -> IncidentEvent {
+        self.count_left_out(relations);
         let incident = &mut self.incident;
         incident.sequence += 1;
         incident.updated = now;
@@ -214,6 +256,7 @@ impl StoredIncident {
             packets: counted.packets[0] + counted.packets[1],
             payload: counted.payload[0] + counted.payload[1],
             targets: incident.targets.map_or(0, |counts| counts.targets),
+            left_out: incident.related.left_out,
         });
         self.pending = false;
         self.linked = None;
@@ -221,12 +264,12 @@ impl StoredIncident {
     }
 
     /// Nothing was heard of it for a while: it is closed. Gives the event, unless it only continued quietly.
-    pub(crate) fn close(&mut self, now: Timestamp) -> Option<IncidentEvent> {
+    pub(crate) fn close(&mut self, relations: &Relations, now: Timestamp) -> Option<IncidentEvent> {
         self.incident.closed = Some(now);
         let last = self.incident.last;
         self.incident.milestone(last, Milestone::Closed);
         (!self.quiet || self.pending || self.linked.is_some())
-            .then(|| self.write(IncidentAction::Closed, now))
+            .then(|| self.write(IncidentAction::Closed, relations, now))
     }
 
     /// It goes on after it was closed.

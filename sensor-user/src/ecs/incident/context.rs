@@ -69,7 +69,8 @@ pub(super) struct RelatedFields {
     pub(super) campaign: Option<String>,
     /// The first ones. Each of them lists this one too.
     pub(super) incidents: Vec<RelatedIncidentFields>,
-    /// How often something in common was found with an incident that is not listed, because one of the two lists was full.
+    /// Other incidents of the last seven days with something in common that are not listed, because one of the two lists is full. Each
+    /// counts once, as of this document.
     pub(super) left_out: u64,
 }
 

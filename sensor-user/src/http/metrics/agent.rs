@@ -108,6 +108,11 @@ fn incidents(snapshot: &Snapshot, families: &mut Families<'_>) -> fmt::Result {
         core.decided_alone,
     )?;
     families.counter("held_back_incidents", "Incidents that the quota held back", core.held_back)?;
+    families.counter(
+        "forgotten_early_incidents",
+        "Incidents that were forgotten before seven days had passed, because 65536 others are remembered",
+        core.forgotten_early,
+    )?;
     let tally = &snapshot.incidents;
     let states = [("open", tally.open), ("closed", tally.closed)];
     families.gauges(

@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use super::Book;
 use crate::{
     incident::{
-        CampaignAction, CampaignSummary, Incident, IncidentId, IncidentOutput, RelatedIncidents,
-        RelationKind, StoredIncident, campaigns::Extent,
+        CampaignAction, CampaignSummary, Incident, IncidentEvent, IncidentId, IncidentOutput,
+        RelatedIncidents, RelationKind, StoredIncident, campaigns::Extent,
     },
     level::Severity,
     time::Timestamp,
@@ -15,9 +15,22 @@ use crate::{
 impl Book {
     /// Connects an incident with those that have something in common with it.
     pub(super) fn relate(&mut self, id: IncidentId, now: Timestamp) {
-        let Some(stored) = self.incidents.get(&id) else { return };
-        for (other, kind) in self.relations.note(&stored.incident) {
+        let Some(stored) = self.incidents.get_mut(&id) else { return };
+        for (other, kind) in self.relations.note(&stored.incident, &mut stored.shared, now) {
             self.connect((other, id), kind, now);
+        }
+    }
+
+    /// Counts again where incidents with the same things came or went. The counts are stored, and written where one is due.
+    pub(super) fn settle_counts(&mut self, now: Timestamp, is_end: bool, events: &mut Vec<IncidentEvent>) {
+        for id in self.relations.outdated(now, is_end) {
+            let Some(stored) = self.incidents.get_mut(&id) else { continue };
+            if stored.count_left_out(&self.relations) {
+                self.changed.insert(id);
+            }
+            let event = stored.write_recounted(&self.relations, now);
+            self.changed.extend(event.is_some().then_some(id));
+            events.extend(event);
         }
     }
 
@@ -27,8 +40,8 @@ impl Book {
             let is_first = known.incidents.is_empty();
             if RelatedIncidents::link((earlier, known), (later, &mut after.incident.related), kind) {
                 before.note_link(is_first, now);
+                self.changed.extend([earlier, later]);
             }
-            self.changed.extend([earlier, later]);
         }
         for (member, campaign) in self.campaigns.connect((earlier, later), kind, now) {
             self.put_in(member, campaign);
@@ -55,8 +68,8 @@ impl Book {
             }
         }
         for (opened, id) in order {
-            let found = self.incidents.get(&id).map(|stored| self.relations.note(&stored.incident));
-            for (other, kind) in found.unwrap_or_default() {
+            let Some(stored) = self.incidents.get_mut(&id) else { continue };
+            for (other, kind) in self.relations.restore(&stored.incident, &mut stored.shared) {
                 let _ = self.campaigns.connect((other, id), kind, opened);
             }
         }

@@ -136,7 +136,7 @@ impl Book {
 
     pub(super) fn begin(&mut self, key: Key, view: &FlowView<'_>, context: &Context<'_>) -> IncidentId {
         if self.incidents.len() >= MAX_INCIDENTS {
-            self.forget_oldest();
+            self.forget_oldest(context.now);
         }
         let id = identifier(&key, view.first, context.identity);
         let (internal, external) = match key {
