@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use sensor_core::{
-    incident::{Credential, Incident, LogonOutcome, MAX_RELATED, Share, message, steps},
+    incident::{Credential, Incident, LogonOutcome, MAX_RELATED, Party, Share, message, steps},
     level::EvidenceLevel,
     rules,
     time::Timestamp,
@@ -51,7 +51,7 @@ pub(super) fn text(
     // Disk shares before pipes.
     shares.sort_by_key(|share| share.kind);
     if !shares.is_empty() {
-        lines.put("shares", &shares.into_iter().map(share).collect::<Vec<_>>().join(", "));
+        lines.put("shares", &shares_of(&shares, incident.server()).join(", "));
     }
     for (interface, operations) in &incident.operations {
         lines.put("called", &format!("{interface}: {}", operations.join(", ")));
@@ -117,13 +117,28 @@ fn user(credential: &Credential) -> String {
     text
 }
 
-fn share(share: &Share) -> String {
+/// Shares by their names where all are of the server that another line names, or else with their whole paths.
+fn shares_of(shares: &[&Share], server: &Party) -> Vec<String> {
+    let names: Option<Vec<_>> = shares.iter().map(|share| name_on(&share.path, server)).collect();
+    let paths = || shares.iter().map(|share| share.path.as_str()).collect();
+    shares.iter().zip(names.unwrap_or_else(paths)).map(|(one, shown)| share(one, shown)).collect()
+}
+
+/// "files" of `\\8.8.4.4\files`, if that is the address or the name of this server.
+fn name_on<'a>(path: &'a str, server: &Party) -> Option<&'a str> {
+    let (host, name) = path.strip_prefix(r"\\")?.split_once('\\')?;
+    let is_address = server.only_address().is_some_and(|address| address.to_string() == host);
+    let is_name = || server.best_name().is_some_and(|best| best.eq_ignore_ascii_case(host));
+    (server.only_address().is_some() && (is_address || is_name()) && !name.is_empty()).then_some(name)
+}
+
+fn share(share: &Share, shown: &str) -> String {
     let kind = share.kind.map(|kind| format!(" ({})", kind.name())).unwrap_or_default();
     let state = match share.connected {
         Some(false) => ", refused",
         _ => "",
     };
-    format!("{}{kind}{state}", share.path)
+    format!("{shown}{kind}{state}")
 }
 
 fn volume(incident: &Incident) -> String {

@@ -1,6 +1,9 @@
 //! The two sides of an incident in full.
 
-use std::fmt::Write as _;
+use std::{
+    fmt::Write as _,
+    net::{IpAddr, SocketAddr},
+};
 
 use sensor_core::{
     address::Direction,
@@ -15,7 +18,7 @@ use crate::rfc3339::rfc3339;
 
 /// The internal side, with the process that opened the connections.
 pub(super) fn internal(incident: &Incident) -> String {
-    let mut text = party(&incident.internal);
+    let mut text = party(&incident.internal, None);
     if let Some(process) = &incident.process {
         let name = process.name.as_deref().unwrap_or("a process");
         let user = process.user_name.clone().unwrap_or_else(|| process.user.to_string());
@@ -33,7 +36,9 @@ pub(super) fn internal(incident: &Incident) -> String {
 
 /// The external side, with what was seen of it before `now`.
 pub(super) fn external(incident: &Incident, elsewhere: &Elsewhere, now: Timestamp) -> String {
-    let mut text = party(&incident.external);
+    let is_server = incident.direction == Direction::Outbound;
+    let port = incident.external.only_address().and(incident.only_tcp_port()).filter(|_| is_server);
+    let mut text = party(&incident.external, port);
     if let Some(known) = incident.external.enrichment() {
         let system = known.autonomous_system.as_ref().map(ToString::to_string);
         for fact in [system, known.country.clone()].into_iter().flatten() {
@@ -42,9 +47,10 @@ pub(super) fn external(incident: &Incident, elsewhere: &Elsewhere, now: Timestam
     }
     match incident.direction {
         Direction::Inbound => text.push_str(windows_client(incident)),
-        Direction::Outbound => {
+        Direction::Outbound if port.is_none() => {
             let _ = write!(text, ", {}", incident.ports_phrase());
         }
+        Direction::Outbound => {}
     }
     if let Some(known) = incident.external.enrichment() {
         let seen = known.sightings.as_ref();
@@ -69,7 +75,12 @@ fn seen_by(incident: &Incident, seen: &Sightings, elsewhere: &Elsewhere) -> Stri
         (1, _) if own == 1 => {
             let earlier =
                 if seen.days > 1 { format!(", on {days}, as far as {level}") } else { String::new() };
-            format!("{earlier}; no other internal host has an incident with it")
+            let did = if incident.direction == Direction::Outbound && elsewhere.all_are_counted {
+                "has used it"
+            } else {
+                "has an incident with it"
+            };
+            format!("{earlier}; no other internal host {did}")
         }
         _ => format!(", on {days} by {}, as far as {level}", counted(hosts, "internal host")),
     }
@@ -106,8 +117,12 @@ fn windows_client(incident: &Incident) -> &'static str {
     if incident.windows_client.is_empty() { "" } else { ", probably the SMB client of the Windows kernel" }
 }
 
-fn party(party: &Party) -> String {
-    let addresses: Vec<_> = party.addresses.iter().map(ToString::to_string).collect();
+/// A side, with the port of its only address where that is given: "8.8.4.4:445".
+fn party(party: &Party, port: Option<u16>) -> String {
+    let at_port = |address: &IpAddr| {
+        port.map_or_else(|| address.to_string(), |port| SocketAddr::new(*address, port).to_string())
+    };
+    let addresses: Vec<_> = party.addresses.iter().map(at_port).collect();
     let mut text = addresses.join(", ");
     let more = party.count.saturating_sub(addresses.len() as u64);
     if more > 0 {
@@ -196,14 +211,17 @@ mod tests {
     fn the_most_trusted_name_is_shown_first_and_the_others_with_their_source() {
         let mut host = named_by_all();
         let all = "10.0.0.2 inventoried (leased as leased, ptr.example in DNS, calls itself SELF)";
-        assert_eq!(party(&host), all);
+        assert_eq!(party(&host, None), all);
         host.asset = None;
-        assert_eq!(party(&host), "10.0.0.2 leased (ptr.example in DNS, calls itself SELF)");
+        assert_eq!(party(&host, None), "10.0.0.2 leased (ptr.example in DNS, calls itself SELF)");
         host.enrichment.lease_name = None;
-        assert_eq!(party(&host), "10.0.0.2 list.example (ptr.example in DNS, calls itself SELF)");
+        assert_eq!(party(&host, None), "10.0.0.2 list.example (ptr.example in DNS, calls itself SELF)");
         host.enrichment.configured_names.clear();
-        assert_eq!(party(&host), "10.0.0.2 ptr.example (calls itself SELF)");
+        assert_eq!(party(&host, None), "10.0.0.2 ptr.example (calls itself SELF)");
         host.enrichment.dns_name = None;
-        assert_eq!(party(&host), "10.0.0.2 SELF");
+        assert_eq!(party(&host, None), "10.0.0.2 SELF");
+        assert_eq!(party(&host, Some(445)), "10.0.0.2:445 SELF");
+        host.addresses = vec!["2001:db8::2".parse().unwrap()];
+        assert_eq!(party(&host, Some(445)), "[2001:db8::2]:445 SELF");
     }
 }

@@ -94,9 +94,9 @@ fn external_host_is_said_to_be_new_only_on_its_first_day_and_to_be_used_by_nobod
     let said = |it: &Incident, elsewhere: &Elsewhere, now| {
         let text = detail::text(it, elsewhere, None, now);
         let line = text.lines().find(|line| line.starts_with("  external")).unwrap();
-        line.split_once("TCP 445; ").unwrap().1.to_owned()
+        line.split_once(", US; ").unwrap().1.to_owned()
     };
-    let nobody = "no other internal host has an incident with it";
+    let nobody = "no other internal host has used it";
     assert_eq!(said(&it, &alone(&it), NOW), format!("first seen today; {nobody}"));
     let tomorrow = fixtures::after(86_400_000);
     assert_eq!(said(&it, &alone(&it), tomorrow), format!("first seen 2026-11-29 10:13; {nobody}"));
@@ -105,12 +105,46 @@ fn external_host_is_said_to_be_new_only_on_its_first_day_and_to_be_used_by_nobod
     (sightings.first, sightings.days) = (fixtures::after(-3_600_000), 2);
     let earlier = format!("first seen today at 09:13, on 2 days, as far as share; {nobody}");
     assert_eq!(said(&seen, &alone(&seen), NOW), earlier);
+    let exempted = Elsewhere { all_are_counted: false, ..alone(&it) };
+    let no_incident = "first seen today; no other internal host has an incident with it";
+    assert_eq!(said(&it, &exempted, NOW), no_incident, "another may have used it without one");
     let other = Elsewhere { other_hosts: 1, ..alone(&it) };
     let by_two = "first seen today, on 1 day by 2 internal hosts, as far as share";
     assert_eq!(said(&it, &other, NOW), by_two);
     let inbound = Incident { direction: Direction::Inbound, ..it };
     let text = in_full(&inbound);
     assert!(text.contains("; first seen today; no other internal host has an incident with it\n"), "{text}");
+}
+
+#[test]
+fn port_is_beside_the_address_where_it_is_the_only_one_of_tcp() {
+    let line = |it: &Incident, name: &str| {
+        let text = in_full(it);
+        text.lines().find(|line| line.starts_with(name)).unwrap().to_owned()
+    };
+    let mut leak = fixtures::leak_accepted();
+    assert!(line(&leak, "  external").starts_with("  external   8.8.4.4:445 FILES; "));
+    let (transport, _, service) = leak.ports[0];
+    leak.ports.push((transport, 139, service));
+    assert!(line(&leak, "  external").starts_with("  external   8.8.4.4 FILES, TCP 445 and 139; "));
+}
+
+#[test]
+fn shares_are_named_without_their_server_only_if_it_is_the_one_above_for_all() {
+    let shares = |it: &Incident| {
+        let text = in_full(it);
+        text.lines().find(|line| line.starts_with("  shares")).unwrap()[13..].to_owned()
+    };
+    let mut leak = fixtures::leak_accepted();
+    assert_eq!(shares(&leak), "files (disk), IPC$ (pipe)");
+    leak.shares[0].path = leak.shares[0].path.replace("8.8.4.4", "files");
+    assert_eq!(shares(&leak), "files (disk), IPC$ (pipe)", "its name is above too");
+    leak.shares[0].path = leak.shares[0].path.replace("files", "other");
+    assert!(
+        shares(&leak).contains(r"\\8.8.4.4\") && shares(&leak).contains(r"\\other\"),
+        "{}",
+        shares(&leak)
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use sensor_common::slot::UDP;
+use sensor_common::slot::{TCP, UDP};
 use sensor_dissect::escape::shown;
 use time::{OffsetDateTime, macros::format_description};
 
@@ -196,6 +196,13 @@ impl Incident {
     #[must_use]
     pub fn ports_phrase(&self) -> String {
         self.ports_of(|_| true)
+    }
+
+    /// The port of the server, where it is one of TCP.
+    #[must_use]
+    pub fn only_tcp_port(&self) -> Option<u16> {
+        let (_, first, _) = self.ports.first()?;
+        self.ports.iter().all(|(transport, port, _)| (*transport, port) == (TCP, first)).then_some(*first)
     }
 
     /// The ports of WebDAV: "TCP 80".

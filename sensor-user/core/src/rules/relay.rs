@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use sensor_dissect::facts::Credential;
+use sensor_dissect::facts::{Credential, Outcome};
 
 use super::{
     credential::given_away,
@@ -54,14 +54,21 @@ fn seen_both_ways(view: &FlowView<'_>, history: &History<'_>, relayed: &Relayed)
     // The outcome can be attributed only to a single response.
     let mut sent = given_away(view);
     let outcome = match (sent.next(), sent.next()) {
-        (Some(only), None) => sentence::outcome(only.outcome).replacen(", which", "; the server", 1),
-        _ => String::new(),
+        (Some(only), None) => only.outcome,
+        _ => None,
     };
     let ago = sentence::duration(history.now.since(relayed.at));
     let (from, to) = match view.direction {
         Direction::Inbound => (relayed.internal, relayed.external),
         Direction::Outbound => (relayed.external, relayed.internal),
     };
+    if outcome == Some(Outcome::Accepted) {
+        let to = if to == client { "it".to_owned() } else { to.to_string() };
+        return format!(
+            "{client} logged on to {server} with the response that {from} had given {to} {ago} before"
+        );
+    }
+    let outcome = sentence::outcome(outcome).replacen(", which", "; the server", 1);
     format!("{client} sent to {server} the NTLM response that {from} had sent to {to} {ago} before{outcome}")
 }
 
@@ -120,9 +127,24 @@ mod tests {
         let finding = found(&META, &flow, &past).unwrap();
         assert_eq!((finding.severity, finding.risk_score), (Severity::Critical, 99));
         assert_eq!(shown(&finding), ["T1557.001"]);
-        let fact = "8.8.4.4 sent to 10.0.1.2 the NTLM response that 10.0.0.2 had sent to 8.8.4.4 2 s before; \
-                    the server accepted it";
-        assert_eq!(finding.fact, fact);
+        let given = "8.8.4.4 logged on to 10.0.1.2 with the response that 10.0.0.2 had given";
+        assert_eq!(finding.fact, format!("{given} it 2 s before"));
+        let of_another = HistoryFixture::known().relayed("10.0.0.2", "9.9.9.9", Duration::from_secs(2));
+        assert_eq!(fact(&flow, &of_another).unwrap(), format!("{given} 9.9.9.9 2 s before"));
+    }
+
+    #[test]
+    fn log_on_is_claimed_only_of_the_one_response_that_was_accepted() {
+        let past = HistoryFixture::known().relayed("10.0.0.2", "8.8.4.4", Duration::from_secs(2));
+        let sent = || FlowFixture::inbound().reached(EvidenceLevel::Credential);
+        let response = || ntlm_v2(r"CORP\ann");
+        let unknown =
+            "8.8.4.4 sent to 10.0.1.2 the NTLM response that 10.0.0.2 had sent to 8.8.4.4 2 s before";
+        assert_eq!(fact(&sent().credential(response()), &past).unwrap(), unknown);
+        let two = sent().credential(response()).credential(response().accepted());
+        assert_eq!(fact(&two, &past).unwrap(), unknown, "it may have been the other one");
+        let refused = fact(&sent().credential(response().refused()), &past).unwrap();
+        assert!(refused.starts_with(&format!("{unknown}; the server refused it")), "{refused}");
     }
 
     #[test]

@@ -69,8 +69,7 @@ pub(super) struct RelatedFields {
     pub(super) campaign: Option<String>,
     /// The first ones. Each of them lists this one too.
     pub(super) incidents: Vec<RelatedIncidentFields>,
-    /// Other incidents of the last seven days with something in common that are not listed, because one of the two lists is full. Each
-    /// counts once, as of this document.
+    /// Others of the last seven days with something in common that are not listed, each counted once, as of this document.
     pub(super) left_out: u64,
 }
 

@@ -136,7 +136,7 @@ fn counts_guesses_and_names_the_right_one() {
 fn relay_and_remote_execution_come_before_their_logon() {
     assert_lines(
         &relay(),
-        "8.8.4.4 sent to 10.0.1.2 the NTLM response that 10.0.0.2 had sent to 8.8.4.4 2 s before; the server accepted it: a relay",
+        "8.8.4.4 logged on to 10.0.1.2 with the response that 10.0.0.2 had given it 2 s before: a relay",
         r"NTLM response of CORP\ann relayed",
     );
     assert_lines(
