@@ -63,6 +63,8 @@ pub(crate) struct Context<'a> {
 #[derive(Debug)]
 pub(crate) struct Book {
     incidents: HashMap<IncidentId, StoredIncident>,
+    /// How many there may be.
+    most: usize,
     keys: HashMap<Key, IncidentId>,
     /// The first targets of each client, so that a sweep is known before any of its attempts had its time.
     first_targets: LruMap<(IpAddr, u8), Vec<IpAddr>>,
@@ -82,6 +84,7 @@ impl Book {
     pub(crate) fn new(incidents_per_window: u64, idle: Duration) -> Self {
         Self {
             incidents: HashMap::new(),
+            most: MAX_INCIDENTS,
             keys: HashMap::new(),
             first_targets: LruMap::new(CLIENTS),
             quota: Quota::new(incidents_per_window),

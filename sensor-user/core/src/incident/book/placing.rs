@@ -1,6 +1,6 @@
 //! Finds the incident of a connection: that of its pair of hosts, of its client, or of the port that answered it.
 
-use super::{Book, Context, MAX_INCIDENTS, REMEMBERED};
+use super::{Book, Context, REMEMBERED};
 use crate::{
     address::Direction,
     incident::{
@@ -135,7 +135,7 @@ impl Book {
     }
 
     pub(super) fn begin(&mut self, key: Key, view: &FlowView<'_>, context: &Context<'_>) -> IncidentId {
-        if self.incidents.len() >= MAX_INCIDENTS {
+        if self.incidents.len() >= self.most {
             self.forget_oldest(context.now);
         }
         let id = identifier(&key, view.first, context.identity);

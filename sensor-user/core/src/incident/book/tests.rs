@@ -325,3 +325,17 @@ fn finding_keeps_the_severity_that_it_rose_from() {
     assert_eq!(finding.risen_from, Some((Severity::High, 86)));
     assert_eq!((finding.severity, finding.risk_score), (Severity::Critical, 99));
 }
+
+#[test]
+fn incident_that_makes_room_is_counted_and_no_longer_related() {
+    let mut desk = Desk::new();
+    desk.book.most = 3;
+    let from = |last: u8| spoke().between(&format!("10.0.0.{last}"), "8.8.4.4");
+    let all: Vec<_> = (1..=5).map(|last| desk.sees_another(&from(last), NOW)).collect();
+    assert_eq!((desk.book.incidents.len(), desk.book.forgotten_early()), (3, 2));
+    let remembered = all.iter().filter_map(|id| desk.book.incident(*id));
+    for one in remembered {
+        let listed = one.related.incidents.iter().filter(|(other, _)| desk.book.incident(*other).is_some());
+        assert_eq!((listed.count(), one.related.left_out), (2, 0));
+    }
+}
