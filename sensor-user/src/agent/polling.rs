@@ -7,9 +7,9 @@ use tokio::time::Instant;
 use super::{POLL_INTERVAL, POLL_TIMEOUT};
 use crate::kernel::poll_timer::PollTimer;
 
-/// Time until the first look behind a few records: what answers them comes soon. It doubles with each look that finds none, up to
-/// [`POLL_INTERVAL`].
-const FIRST_LOOK: Duration = Duration::from_micros(100);
+/// Time between the first looks behind a few records, and their number: what answers a packet comes soon.
+const SOON: Duration = Duration::from_micros(100);
+const LOOKS_SOON: u32 = 5;
 
 /// More records at once than this are a flood, which is read in larger batches.
 const FEW: usize = 64;
@@ -19,7 +19,8 @@ pub(super) struct Polling {
     timer: PollTimer,
     /// How long it goes on without a record.
     until: Instant,
-    pause: Duration,
+    /// Looks that are to come soon.
+    soon: u32,
 }
 
 impl Polling {
@@ -28,7 +29,7 @@ impl Polling {
     /// # Errors
     /// If the kernel gives no timer.
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { timer: PollTimer::new()?, until: Instant::now(), pause: POLL_INTERVAL })
+        Ok(Self { timer: PollTimer::new()?, until: Instant::now(), soon: 0 })
     }
 
     /// The kernel woke the agent, which took so many records.
@@ -37,8 +38,7 @@ impl Polling {
     /// If the timer cannot be set.
     pub(super) fn woken(&mut self, records: usize) -> io::Result<()> {
         self.until = Instant::now() + POLL_TIMEOUT;
-        self.pause = pause(self.pause, records.max(1));
-        self.timer.set(self.pause)
+        self.set(records.max(1))
     }
 
     /// A look at the ring gave so many records.
@@ -52,8 +52,12 @@ impl Polling {
         } else if now >= self.until {
             return self.timer.stop();
         }
-        self.pause = pause(self.pause, records);
-        self.timer.set(self.pause)
+        self.set(records)
+    }
+
+    fn set(&mut self, records: usize) -> io::Result<()> {
+        self.soon = soon(self.soon, records);
+        self.timer.set(if self.soon > 0 { SOON } else { POLL_INTERVAL })
     }
 
     /// Waits for the time of the next look; for ever while it is off.
@@ -65,12 +69,12 @@ impl Polling {
     }
 }
 
-/// Time until the next look, after one that gave so many records.
-fn pause(last: Duration, records: usize) -> Duration {
+/// How many looks are to come soon after one that gave so many records.
+const fn soon(left: u32, records: usize) -> u32 {
     match records {
-        0 => (2 * last).min(POLL_INTERVAL),
-        1..=FEW => FIRST_LOOK,
-        _ => POLL_INTERVAL,
+        0 => left.saturating_sub(1),
+        1..=FEW => LOOKS_SOON,
+        _ => 0,
     }
 }
 
@@ -80,10 +84,9 @@ mod tests {
 
     #[test]
     fn looks_soon_behind_a_few_records_and_seldom_in_a_flood_or_in_silence() {
-        let micros = |last: u64, records| pause(Duration::from_micros(last), records).as_micros();
-        assert_eq!(micros(500, 1), 100);
-        assert_eq!([100, 200, 400, 500].map(|last| micros(last, 0)), [200, 400, 500, 500]);
-        assert_eq!((micros(100, FEW), micros(100, FEW + 1)), (100, 500));
+        assert_eq!(soon(0, 1), LOOKS_SOON);
+        assert_eq!([5, 4, 1, 0].map(|left| soon(left, 0)), [4, 3, 0, 0]);
+        assert_eq!((soon(3, FEW), soon(3, FEW + 1)), (LOOKS_SOON, 0));
     }
 
     #[tokio::test]
@@ -98,7 +101,7 @@ mod tests {
             looks += 1;
             assert!(looks < 1_000, "it does not stop");
         }
-        // Three looks in the first 700 µs at most, and then one each 500 µs.
+        // Five looks in the first 500 µs at most, and then one each 500 µs.
         assert!((1..=60).contains(&looks), "{looks} looks");
         assert!(began.elapsed() >= POLL_TIMEOUT);
     }
