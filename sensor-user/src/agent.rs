@@ -11,6 +11,7 @@ mod health;
 mod interfaces;
 mod known_traffic;
 mod marked_ports;
+mod polling;
 mod publishing;
 mod restarting;
 mod retry;
@@ -39,6 +40,7 @@ use self::{
     health::HealthReport,
     interfaces::Refused,
     known_traffic::KnownTraffic,
+    polling::Polling,
     service_manager::ServiceManager,
     status::Since,
 };
@@ -48,7 +50,7 @@ use crate::{
     enforcement::Enforcement,
     enrich,
     http::{Http, LoadConfig, ReloadState},
-    kernel::{attach::Attached, object::KernelProgram, poll_timer::PollTimer, readiness, ticks::KernelClock},
+    kernel::{attach::Attached, object::KernelProgram, readiness, ticks::KernelClock},
     latency::Stages,
     names::resolver::Names,
     pipeline::Pipeline,
@@ -63,7 +65,7 @@ use crate::{
 /// Time between two sweeps of the flow slots.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// Time between two reads of the ring while records arrive: the delay of a record that was not the first of its tick.
+/// Longest time between two reads of the ring while records arrive: the delay of a record that was not the first of its tick.
 pub const POLL_INTERVAL: Duration = Duration::from_micros(500);
 
 /// Time without a record after which the agent waits for the kernel to wake it. It is longer than two ticks of any kernel
@@ -164,8 +166,7 @@ async fn watch(
     let mut sweep = sweeps();
     let mut statistics = interval(Duration::from_secs(sensor.config.statistics_interval));
     statistics.tick().await;
-    let mut poll_timer = PollTimer::new().context("cannot make a timer")?;
-    let mut poll_until = Instant::now();
+    let mut polling = Polling::new().context("cannot make a timer")?;
     loop {
         signs::alive();
         let due = sensor.pipeline.due(wall_clock::now());
@@ -211,19 +212,15 @@ async fn watch(
             }
             guard = records.readable() => {
                 let mut guard = guard.context("the record ring failed")?;
-                sensor.drain(BATCH)?;
+                let records = sensor.drain(BATCH)?;
                 // The kernel only wakes the agent for the first record of a tick: from here on the agent polls.
                 guard.clear_ready();
-                poll_until = Instant::now() + POLL_TIMEOUT;
-                poll_timer.start(POLL_INTERVAL).context("cannot start the timer")?;
+                polling.woken(records).context("cannot set the timer")?;
             }
-            ticked = poll_timer.tick() => {
-                ticked.context("the timer failed")?;
-                if sensor.drain(BATCH)? > 0 {
-                    poll_until = Instant::now() + POLL_TIMEOUT;
-                } else if Instant::now() >= poll_until {
-                    poll_timer.stop().context("cannot stop the timer")?;
-                }
+            looks = polling.next() => {
+                looks.context("the timer failed")?;
+                let records = sensor.drain(BATCH)?;
+                polling.looked(records).context("cannot set the timer")?;
             }
         }
     }

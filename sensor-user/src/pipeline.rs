@@ -156,6 +156,9 @@ impl Pipeline {
 
     /// Writes the events so far, together with the changed state.
     pub fn write(&mut self, now: Moment) {
+        for pair in self.core.take_completed() {
+            self.output.look_ahead(pair);
+        }
         self.pass_on();
         self.note_critical();
         let every = if self.saved_idle && self.is_idle() { SAVE_IDLE } else { SAVE_CONNECTIONS };
@@ -176,6 +179,9 @@ impl Pipeline {
         }
         self.follow(&mut batch, now.at);
         self.output.take(batch, now.at);
+        for enriched in &self.output.take_said() {
+            self.core.step(Input::Enriched { enriched, is_said: true }, now, &mut self.events);
+        }
     }
 
     /// The end of the run: writes everything that is left.

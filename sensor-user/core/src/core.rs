@@ -2,6 +2,7 @@
 
 mod asking;
 mod assessment;
+mod completed;
 mod ending;
 mod published;
 mod state;
@@ -11,8 +12,11 @@ use std::sync::Arc;
 use sensor_common::slot::{RecordKind, Slot};
 use sensor_dissect::FingerprintKey;
 
-pub use self::state::{CoreCounts, StateChanges};
-use self::{asking::Asked, ending::SummaryLimit, published::rulebook};
+use self::{asking::Asked, completed::Completed, ending::SummaryLimit, published::rulebook};
+pub use self::{
+    completed::HostPair,
+    state::{CoreCounts, StateChanges},
+};
 use crate::{
     address::{Direction, FiveTuple},
     event::{Event, FlowSummary},
@@ -105,6 +109,7 @@ pub struct Core {
     first_undecodable: Option<DecodeError>,
     step: Option<Step>,
     exempted: u64,
+    completed: Completed,
     summaries: SummaryLimit,
     changes: Vec<Change<Link>>,
 }
@@ -167,6 +172,7 @@ impl Core {
             first_undecodable: None,
             step: None,
             exempted: 0,
+            completed: Completed::default(),
             summaries: SummaryLimit::default(),
             changes: Vec::new(),
         }
@@ -209,6 +215,12 @@ impl Core {
             Input::End { kept } => self.end(kept, now, out),
         }
         self.settle_changes(now.at, out);
+    }
+
+    /// The internal and the external host of connections that were completed since this was last asked and may become part of an
+    /// incident; at most 16.
+    pub fn take_completed(&mut self) -> Vec<HostPair> {
+        self.completed.take()
     }
 
     fn observe(&mut self, kind: Option<RecordKind>, seen: &Observation, now: Moment) {
@@ -308,6 +320,9 @@ impl Core {
             _ => view.level >= EvidenceLevel::Smb,
         };
         if !is_evident && !view.settled {
+            if view.level >= EvidenceLevel::Connected && link.incident.is_none() {
+                self.completed.note(view);
+            }
             return None;
         }
         let relayed = self.responses.note(view);

@@ -29,4 +29,4 @@ pub mod threat;
 pub mod time;
 pub mod view;
 
-pub use self::core::{Core, CoreCounts, Input, Start, StateChanges};
+pub use self::core::{Core, CoreCounts, HostPair, Input, Start, StateChanges};

@@ -9,6 +9,7 @@ use std::{
 };
 
 use sensor_core::{
+    HostPair,
     event::Event,
     incident::{Enriched, IncidentAction, IncidentEvent, IncidentId},
     time::Timestamp,
@@ -33,6 +34,7 @@ pub struct Enriching<O> {
     output: O,
     lookups: LookupSender,
     waiting: VecDeque<WaitingBatch>,
+    said: Vec<Enriched>,
 }
 
 /// A batch that waits, or stands behind one that does.
@@ -47,7 +49,7 @@ impl<O: Output> Enriching<O> {
     /// Enriches what goes to `output`.
     #[must_use]
     pub const fn new(output: O, lookups: LookupSender) -> Self {
-        Self { output, lookups, waiting: VecDeque::new() }
+        Self { output, lookups, waiting: VecDeque::new(), said: Vec::new() }
     }
 
     /// Passes on the first batches, as far as `is_ready` says so.
@@ -72,6 +74,20 @@ fn is_due(waiting: &WaitingBatch, now: Timestamp) -> bool {
     waiting.awaited.is_empty() || now.distance(waiting.since) >= PATIENCE
 }
 
+/// Adds what was found to the events of its incident. Returns whether there is one.
+fn add(enriched: &Enriched, batch: &mut Batch) -> bool {
+    let mut is_said = false;
+    for event in &mut batch.events {
+        if let Event::Incident(event) = event
+            && event.incident.id == enriched.incident
+        {
+            let _ = enriched.apply(&mut event.incident);
+            is_said = true;
+        }
+    }
+    is_said
+}
+
 fn incident_of(event: &Event) -> Option<&IncidentEvent> {
     match event {
         Event::Incident(event) => Some(event),
@@ -80,31 +96,42 @@ fn incident_of(event: &Event) -> Option<&IncidentEvent> {
 }
 
 impl<O: Output> Output for Enriching<O> {
-    fn take(&mut self, batch: Batch, now: Timestamp) {
+    fn take(&mut self, mut batch: Batch, now: Timestamp) {
         let mut awaited = BTreeSet::new();
+        let said = self.said.len();
         for event in batch.events.iter().filter_map(incident_of) {
+            if event.action == IncidentAction::Opened
+                && let Some(known) = self.lookups.known(Lookup::of(&event.incident))
+            {
+                self.said.push(known);
+                continue;
+            }
             let asked = self.lookups.ask(Lookup::of(&event.incident));
             // What follows an incident that was opened says nothing that the core does not know by then.
             if asked && event.action == IncidentAction::Opened {
                 awaited.insert(event.incident.id);
             }
         }
+        for enriched in &self.said[said..] {
+            add(enriched, &mut batch);
+        }
         self.waiting.push_back(WaitingBatch { batch, since: now, awaited });
         self.release(now);
+    }
+
+    fn look_ahead(&mut self, pair: HostPair) {
+        self.lookups.ask_ahead(pair);
+    }
+
+    fn take_said(&mut self) -> Vec<Enriched> {
+        std::mem::take(&mut self.said)
     }
 
     fn enrich(&mut self, enriched: &Enriched, now: Timestamp) -> bool {
         let mut is_said = false;
         for waiting in &mut self.waiting {
             waiting.awaited.remove(&enriched.incident);
-            for event in &mut waiting.batch.events {
-                if let Event::Incident(event) = event
-                    && event.incident.id == enriched.incident
-                {
-                    let _ = enriched.apply(&mut event.incident);
-                    is_said = true;
-                }
-            }
+            is_said |= add(enriched, &mut waiting.batch);
         }
         self.release(now);
         is_said
@@ -164,10 +191,10 @@ mod tests {
 
     use sensor_core::{
         enrichment::Enrichment,
-        incident::{Incident, fixtures},
+        incident::{Incident, Party, fixtures},
     };
 
-    use super::*;
+    use super::{super::worker::Question, *};
 
     /// What was passed on: each event with the hardware address of its internal host.
     type Passed = Rc<RefCell<Vec<(IncidentAction, Option<String>)>>>;
@@ -198,7 +225,7 @@ mod tests {
         }
     }
 
-    fn stage(room: usize) -> (Enriching<Sink>, Receiver<Lookup>, Passed) {
+    fn stage(room: usize) -> (Enriching<Sink>, Receiver<Question>, Passed) {
         let (lookups, questions) = LookupSender::alone(room);
         let passed = Passed::default();
         (Enriching::new(Sink(Rc::clone(&passed)), lookups), questions, passed)
@@ -226,10 +253,8 @@ mod tests {
         stage.take(batch(Opened, &leak), at(0));
         stage.take(batch(Escalated, &leak), at(10));
         stage.take(batch(Closed, &other), at(20));
-        assert_eq!(
-            questions.try_iter().map(|one| one.incident).collect::<Vec<_>>(),
-            [leak.id, leak.id, other.id]
-        );
+        let asked = [&leak, &leak, &other].map(|one| Question::Incident(Lookup::of(one)));
+        assert_eq!(questions.try_iter().collect::<Vec<_>>(), asked);
         assert!(passed.borrow().is_empty());
         assert_eq!(stage.due(at(50)), Some(Duration::from_millis(150)));
         assert!(stage.enrich(&known(&leak), at(60)), "it is said");
@@ -276,5 +301,41 @@ mod tests {
             stage.take(batch(IncidentAction::Opened, &leak), fixtures::after(0));
         }
         assert_eq!((stage.waiting.len(), passed.borrow().len()), (MAX_WAITING, 1));
+    }
+
+    /// Two addresses that an incident is between.
+    fn pair(incident: &Incident) -> HostPair {
+        (incident.internal.only_address().unwrap(), incident.external.only_address().unwrap())
+    }
+
+    #[test]
+    fn new_incident_between_hosts_that_were_looked_up_ahead_does_not_wait() {
+        use IncidentAction::{Escalated, Opened};
+        let (mut stage, questions, passed) = stage(8);
+        let leak = fixtures::leak_accepted();
+        stage.look_ahead(pair(&leak));
+        assert_eq!(questions.try_iter().collect::<Vec<_>>(), [Question::Ahead(pair(&leak))]);
+        let facts = known(&leak);
+        stage.lookups.ahead().answer(pair(&leak), facts.internal.clone(), facts.external.clone(), leak.last);
+        stage.look_ahead(pair(&leak));
+        assert_eq!(questions.try_iter().count(), 0, "it is known");
+        let mut both = batch(Opened, &leak);
+        both.events.extend(batch(Escalated, &leak).events);
+        stage.take(both, fixtures::after(0));
+        let mac = Some(MAC.to_owned());
+        assert_eq!(*passed.borrow(), [(Opened, mac.clone()), (Escalated, mac)]);
+        assert_eq!(stage.take_said(), [facts]);
+        assert!(stage.take_said().is_empty());
+        let later = [Question::Known(Lookup::of(&leak)), Question::Incident(Lookup::of(&leak))];
+        assert_eq!(
+            questions.try_iter().collect::<Vec<_>>(),
+            later,
+            "the first one remembers it for a file that changes"
+        );
+        // Of another pair nothing is known.
+        let internal = Party { addresses: vec!["10.0.0.77".parse().unwrap()], ..leak.internal.clone() };
+        let other = Incident { internal, ..leak };
+        stage.take(batch(Opened, &other), fixtures::after(10));
+        assert_eq!((passed.borrow().len(), stage.take_said().len()), (2, 0));
     }
 }

@@ -12,6 +12,7 @@ use std::{
 };
 
 use sensor_core::{
+    HostPair,
     enrichment::Enrichment,
     incident::{Enriched, Incident, IncidentId},
     level::EvidenceLevel,
@@ -19,11 +20,13 @@ use sensor_core::{
 };
 use tokio::sync::mpsc;
 
+use super::ahead::{Ahead, Rate};
 use crate::{
     config::Config,
     hosts::{ConfiguredNames, Sighting, Sources},
     names::NamedAddresses,
     runtime::{Supervisor, Wait, fault, waiting},
+    wall_clock,
 };
 
 /// Questions that wait, and answers.
@@ -58,17 +61,47 @@ impl Lookup {
     }
 }
 
+/// What the thread is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    /// Facts about the hosts of an incident.
+    Incident(Lookup),
+    /// The same, but the first answer is known.
+    Known(Lookup),
+    /// Facts about hosts that may be those of an incident soon.
+    Ahead(HostPair),
+}
+
 /// Asks the thread. It ends when this is dropped.
 #[derive(Debug)]
 pub struct LookupSender {
-    questions: SyncSender<Lookup>,
+    questions: SyncSender<Question>,
     names: ConfiguredNames,
+    ahead: Ahead,
+    rate: Rate,
 }
 
 impl LookupSender {
     /// Asks. Never waits. Returns whether there was room for the question.
     pub(super) fn ask(&self, question: Lookup) -> bool {
-        self.questions.try_send(question).is_ok()
+        self.questions.try_send(Question::Incident(question)).is_ok()
+    }
+
+    /// The answer about a new incident, where its hosts were looked up a moment ago. Never waits.
+    pub(super) fn known(&self, question: Lookup) -> Option<Enriched> {
+        let known = self.ahead.known(&question)?;
+        // A file may change, and then the answer is another one.
+        let _ = self.questions.try_send(Question::Known(question));
+        Some(known)
+    }
+
+    /// Asks about hosts that may be those of an incident soon, unless there are too many. Never waits.
+    pub(super) fn ask_ahead(&mut self, pair: HostPair) {
+        if self.ahead.wants(pair)
+            && !(self.rate.admits(Instant::now()) && self.questions.try_send(Question::Ahead(pair)).is_ok())
+        {
+            self.ahead.give_up();
+        }
     }
 
     /// External hosts have these names from now on.
@@ -78,9 +111,16 @@ impl LookupSender {
 
     /// One without a thread, and the questions that it asks.
     #[cfg(test)]
-    pub(super) fn alone(room: usize) -> (Self, Receiver<Lookup>) {
+    pub(super) fn alone(room: usize) -> (Self, Receiver<Question>) {
         let (sender, questions) = sync_channel(room);
-        (Self { questions: sender, names: ConfiguredNames::default() }, questions)
+        let (names, ahead) = (ConfiguredNames::default(), Ahead::default());
+        (Self { questions: sender, names, ahead, rate: Rate::default() }, questions)
+    }
+
+    /// Where the thread puts what it looked up ahead.
+    #[cfg(test)]
+    pub(super) const fn ahead(&self) -> &Ahead {
+        &self.ahead
     }
 }
 
@@ -98,24 +138,26 @@ pub fn start(
     names.set(&config.named_addresses);
     let (servers, state_dir) = (&config.dns_servers, config.state_dir.clone());
     let sources = Sources::start(&config.hosts, servers, names.clone(), state_dir, supervisor)?;
-    let worker = Worker { sources, answers, recent: VecDeque::new() };
+    let ahead = Ahead::default();
+    let worker = Worker { sources, answers, ahead: ahead.clone(), recent: VecDeque::new() };
     supervisor.spawn("enrich", move || {
         worker.run(&questions);
         Ok::<_, std::convert::Infallible>(())
     })?;
-    Ok((LookupSender { questions: sender, names }, enriched))
+    Ok((LookupSender { questions: sender, names, ahead, rate: Rate::default() }, enriched))
 }
 
 /// Answers what is asked, until nobody asks any more.
 struct Worker {
     sources: Sources,
     answers: mpsc::Sender<Enriched>,
+    ahead: Ahead,
     /// The latest questions, the last one at the end.
     recent: VecDeque<(Instant, Lookup)>,
 }
 
 impl Worker {
-    fn run(mut self, questions: &Receiver<Lookup>) {
+    fn run(mut self, questions: &Receiver<Question>) {
         waiting(Wait::Files, || self.sources.refresh());
         let mut looked = Instant::now();
         loop {
@@ -127,13 +169,19 @@ impl Worker {
             waiting(Wait::Files, || fault::point("enrich"));
             if looked.elapsed() >= REFRESH {
                 if waiting(Wait::Files, || self.sources.refresh()) {
+                    self.ahead.clear();
                     self.answer_again();
                 }
                 looked = Instant::now();
             }
-            if let Some(question) = question {
-                self.remember(question);
-                self.answer(&question);
+            match question {
+                Some(Question::Incident(question)) => {
+                    self.remember(question);
+                    self.answer(&question);
+                }
+                Some(Question::Known(question)) => self.remember(question),
+                Some(Question::Ahead(pair)) => self.look_ahead(pair),
+                None => {}
             }
         }
     }
@@ -154,6 +202,18 @@ impl Worker {
                 self.recent.push_back((at, question));
             }
         }
+    }
+
+    /// Looks up facts about hosts that may be those of an incident soon.
+    fn look_ahead(&mut self, pair: HostPair) {
+        let (internal, external) = pair;
+        let now = wall_clock::now();
+        let seen = (now, now, EvidenceLevel::Attempt);
+        let question =
+            Lookup { incident: IncidentId(0), internal: Some(internal), external: Some(external), seen };
+        let (internal, external) =
+            waiting(Wait::Files, || (self.sources.internal(internal), self.external(&question)));
+        self.ahead.answer(pair, internal, external, now);
     }
 
     fn external(&mut self, question: &Lookup) -> Enrichment {
@@ -200,7 +260,7 @@ mod tests {
         answers: mpsc::Sender<Enriched>,
     ) -> Worker {
         let sources = Sources::without_reverse_dns(options, names, folder.to_owned());
-        Worker { sources, answers, recent: VecDeque::new() }
+        Worker { sources, answers, ahead: Ahead::default(), recent: VecDeque::new() }
     }
 
     #[test]
@@ -221,6 +281,38 @@ mod tests {
         assert_eq!(name(enriched.blocking_recv().unwrap()), None);
         fs::write(&file, "0 00:00:5e:00:53:01 10.0.0.2 pc-ann *\n").unwrap();
         assert_eq!(name(enriched.blocking_recv().unwrap()).as_deref(), Some("pc-ann"));
+        drop(lookups);
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn hosts_are_looked_up_ahead_and_again_when_a_file_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("dnsmasq.leases");
+        let lease = LeaseFile { file: file.clone(), format: LeaseFormat::Dnsmasq };
+        let options = HostSources { lease_files: vec![lease], neighbours: false, ..HostSources::default() };
+        fs::write(&file, "0 00:00:5e:00:53:01 10.0.0.2 pc-ann *\n").unwrap();
+        let (answers, mut enriched) = mpsc::channel(MAX_WAITING);
+        let (mut lookups, questions) = LookupSender::alone(8);
+        let mut worker = worker(&options, ConfiguredNames::default(), folder.path(), answers);
+        worker.ahead = lookups.ahead().clone();
+        let thread = thread::spawn(move || worker.run(&questions));
+        let hosts: HostPair = ("10.0.0.2".parse().unwrap(), "8.8.4.4".parse().unwrap());
+        let now = wall_clock::now();
+        let question = Lookup {
+            incident: IncidentId(7),
+            internal: Some(hosts.0),
+            external: Some(hosts.1),
+            seen: (now, now, EvidenceLevel::Smb),
+        };
+        // The worker has this question before the next one.
+        lookups.ask_ahead(hosts);
+        assert!(lookups.ask(question));
+        assert_eq!(name(enriched.blocking_recv().unwrap()).as_deref(), Some("pc-ann"));
+        assert_eq!(lookups.known(question).and_then(name).as_deref(), Some("pc-ann"));
+        fs::write(&file, "0 00:00:5e:00:53:01 10.0.0.2 pc-bob *\n").unwrap();
+        assert_eq!(name(enriched.blocking_recv().unwrap()).as_deref(), Some("pc-bob"));
+        assert_eq!(lookups.known(question), None, "what was looked up before is forgotten");
         drop(lookups);
         thread.join().unwrap();
     }

@@ -13,11 +13,10 @@ use nix::sys::{
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
-/// A timer that ticks while it is on.
+/// A timer that ticks once each time it is set.
 pub struct PollTimer {
     ticks: AsyncFd<OwnedFd>,
     timer: TimerFd,
-    on: bool,
 }
 
 impl PollTimer {
@@ -31,20 +30,16 @@ impl PollTimer {
         let descriptor = timer.as_fd().try_clone_to_owned()?;
         // SAFETY: an OwnedFd keeps its descriptor open and unchanged for as long as the registration lives.
         let ticks = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }?;
-        Ok(Self { ticks, timer, on: false })
+        Ok(Self { ticks, timer })
     }
 
-    /// Starts it with this period.
+    /// Sets it to tick after this time, whatever it was set to before.
     ///
     /// # Errors
     /// If the kernel does not set it.
-    pub fn start(&mut self, period: Duration) -> io::Result<()> {
-        if !self.on {
-            let every = Expiration::Interval(TimeSpec::from_duration(period));
-            self.timer.set(every, TimerSetTimeFlags::empty())?;
-            self.on = true;
-        }
-        Ok(())
+    pub fn set(&mut self, after: Duration) -> io::Result<()> {
+        let once = Expiration::OneShot(TimeSpec::from_duration(after));
+        Ok(self.timer.set(once, TimerSetTimeFlags::empty())?)
     }
 
     /// Stops it.
@@ -52,12 +47,10 @@ impl PollTimer {
     /// # Errors
     /// If the kernel does not stop it.
     pub fn stop(&mut self) -> io::Result<()> {
-        self.timer.unset()?;
-        self.on = false;
-        Ok(())
+        Ok(self.timer.unset()?)
     }
 
-    /// The next tick; never while it is off.
+    /// The next tick; never while it is not set.
     ///
     /// # Errors
     /// If the timer cannot be waited for.

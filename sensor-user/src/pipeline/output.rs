@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use sensor_core::{
-    StateChanges,
+    HostPair, StateChanges,
     event::Event,
     exempt::Hit,
     flow::{ChangedFlow, StoredFlow},
@@ -49,6 +49,14 @@ pub type Saving = Box<dyn FnOnce(Duration) + Send>;
 pub trait Output {
     /// Takes a batch. Never waits.
     fn take(&mut self, batch: Batch, now: Timestamp);
+
+    /// A connection between an internal host and an external one may become part of an incident.
+    fn look_ahead(&mut self, _pair: HostPair) {}
+
+    /// What documents said about the hosts of incidents since this was last asked, because it was known before.
+    fn take_said(&mut self) -> Vec<Enriched> {
+        vec![]
+    }
 
     /// Adds what was found about the hosts of an incident to its events that wait here. Returns whether there was one.
     fn enrich(&mut self, _enriched: &Enriched, _now: Timestamp) -> bool {

@@ -100,7 +100,7 @@ impl Worker {
                 look = self.look(sink);
                 continue;
             }
-            match waiting(Wait::Disk, || self.next(cursor, arrived)) {
+            match self.next(cursor, arrived) {
                 Ok(documents) => {
                     unreadable = false;
                     if !self.deliver(&documents, sink, &mut backoff) {
@@ -155,6 +155,21 @@ impl Worker {
 
     /// The next documents behind one position, up to another.
     fn next(&mut self, after: u64, up_to: u64) -> Result<Vec<DocumentRow>, StorageError> {
+        let Progress { kind, min_severity, .. } = *self.progress;
+        let min_severity = Some(min_severity);
+        let query = DocumentQuery { after, kind, min_severity, limit: BATCH, ..DocumentQuery::default() };
+        let documents = match self.store.committed().recent(&query, up_to) {
+            Some(documents) => documents,
+            None => waiting(Wait::Disk, || self.read(&query, up_to))?,
+        };
+        if let Some(last) = documents.last() {
+            self.progress.subscriber.note_read(last.sequence);
+        }
+        Ok(documents)
+    }
+
+    /// The same from the database.
+    fn read(&mut self, query: &DocumentQuery, up_to: u64) -> Result<Vec<DocumentRow>, StorageError> {
         let generation = self.store.committed().generation();
         // Another database may have taken the place of a damaged one.
         let reader = match self.reader.take().filter(|_| self.generation == generation) {
@@ -164,10 +179,7 @@ impl Worker {
         let reader = self.reader.insert(reader);
         self.generation = generation;
         let mut documents = Vec::new();
-        let Progress { kind, min_severity, .. } = *self.progress;
-        let min_severity = Some(min_severity);
-        let query = DocumentQuery { after, kind, min_severity, limit: BATCH, ..DocumentQuery::default() };
-        reader.documents(&query, |document| {
+        reader.documents(query, |document| {
             // Later ones are read with the next batch.
             let is_within = document.sequence <= up_to;
             if is_within {
@@ -175,9 +187,6 @@ impl Worker {
             }
             is_within
         })?;
-        if let Some(last) = documents.last() {
-            self.progress.subscriber.note_read(last.sequence);
-        }
         Ok(documents)
     }
 

@@ -12,7 +12,8 @@ use std::{
 use crate::latency::Latency;
 
 use super::{
-    RowBatch, StorageError,
+    DocumentQuery, DocumentRow, RowBatch, StorageError,
+    recent::Recent,
     subscriber::{RemovedDocument, Subscriber, Subscribers},
 };
 
@@ -54,6 +55,7 @@ struct Progress {
     /// Readers found damage in the database of this generation, counted from 1; 0 if none did.
     damaged: AtomicU64,
     subscribers: Subscribers,
+    recent: Recent,
     latency: Latency,
 }
 
@@ -162,6 +164,13 @@ impl Committed {
         }
     }
 
+    /// The documents that a query finds, up to a place, where these are among the last ones, which are in memory; `None` if they must
+    /// be read from the database.
+    #[must_use]
+    pub fn recent(&self, query: &DocumentQuery, up_to: u64) -> Option<Vec<DocumentRow>> {
+        self.0.recent.documents(query, up_to)
+    }
+
     /// Has everybody who waits look again.
     pub fn wake(&self) {
         let _known = self.lock();
@@ -210,6 +219,7 @@ impl Committed {
     /// Another database took the place of a damaged one, of which so many documents are lost.
     pub(super) fn replaced(&self, lost: u64) {
         self.lost(lost);
+        self.0.recent.clear();
         self.0.generation.fetch_add(1, Ordering::Release);
     }
 
@@ -217,10 +227,16 @@ impl Committed {
         self.0.lost.fetch_add(documents, Ordering::Relaxed);
     }
 
-    pub(super) fn advance(&self, sequence: u64, batches: &[RowBatch]) {
+    /// Batches are committed or given up, and `sequence` is the last place; `places` are those of their documents, as far as these
+    /// are new.
+    pub(super) fn advance(&self, sequence: u64, mut batches: Vec<RowBatch>, places: Vec<Option<u64>>) {
+        let documents: usize = batches.iter().map(|batch| batch.documents.len()).sum();
+        let committed = batches.iter_mut().flat_map(|batch| std::mem::take(&mut batch.documents));
+        let committed = committed.zip(places).filter_map(|(one, place)| Some(one.at_place(place?)));
+        // Before those who wait for them know of them.
+        self.0.recent.add(committed);
         let mut known = self.lock();
         *known = (*known).max(sequence);
-        let documents: usize = batches.iter().map(|batch| batch.documents.len()).sum();
         batches.iter().filter_map(|batch| batch.made).for_each(|made| self.0.latency.observe(made.elapsed()));
         if let Some(place) = batches.iter().filter_map(|batch| batch.ring).next_back() {
             self.0.ring.store(place.position, Ordering::Release);
@@ -261,6 +277,7 @@ impl Committed {
 
     pub(super) fn expired(&self, documents: &[RemovedDocument]) {
         let waiting = self.0.subscribers.note_removed(documents);
+        self.0.recent.forget(documents);
         self.0.expired.fetch_add(documents.len() as u64, Ordering::Relaxed);
         self.0.expired_waiting.fetch_add(waiting, Ordering::Relaxed);
     }

@@ -7,8 +7,9 @@ use super::{
     rows::{day_of, ring_value},
 };
 
-/// Puts a batch into the database.
-pub(super) fn put(transaction: &Transaction<'_>, batch: &RowBatch) -> rusqlite::Result<()> {
+/// Puts a batch into the database. Gives the place of each of its documents; `None` for one that was there before.
+pub(super) fn put(transaction: &Transaction<'_>, batch: &RowBatch) -> rusqlite::Result<Vec<Option<u64>>> {
+    let mut places = Vec::with_capacity(batch.documents.len());
     if !batch.documents.is_empty() {
         let mut insert = transaction.prepare_cached(
             "INSERT OR IGNORE INTO documents (id, kind, incident, severity, at, body, brief) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -16,7 +17,9 @@ pub(super) fn put(transaction: &Transaction<'_>, batch: &RowBatch) -> rusqlite::
         for one in &batch.documents {
             let kind = one.kind as i64;
             let severity = numbers::of_severity(one.severity);
-            insert.execute(params![one.id, kind, one.incident, severity, one.at, one.body, one.brief])?;
+            let values = params![one.id, kind, one.incident, severity, one.at, one.body, one.brief];
+            let is_new = insert.execute(values)? > 0;
+            places.push(is_new.then(|| transaction.last_insert_rowid().cast_unsigned()));
         }
     }
     if !batch.flows.is_empty() {
@@ -98,16 +101,16 @@ pub(super) fn put(transaction: &Transaction<'_>, batch: &RowBatch) -> rusqlite::
         }
     }
     for (sink, sequence) in &batch.cursors {
-        transaction.execute(
+        let mut upsert = transaction.prepare_cached(
             "INSERT INTO cursors (sink, sequence) VALUES (?1, ?2) ON CONFLICT (sink) DO UPDATE SET sequence = max(sequence, ?2)",
-            params![sink, sequence.cast_signed()],
         )?;
+        upsert.execute(params![sink, sequence.cast_signed()])?;
     }
     for (key, value) in batch.meta.iter().chain(&batch.ring.map(ring_value)) {
-        transaction.execute(
+        let mut upsert = transaction.prepare_cached(
             "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2",
-            params![key, value],
         )?;
+        upsert.execute(params![key, value])?;
     }
-    Ok(())
+    Ok(places)
 }

@@ -195,7 +195,7 @@ impl Documents<'_> {
             self.transaction
                 .query_row("SELECT coalesce(max(sequence), 0) FROM documents", [], |row| row.get(0))?;
         let cursors = vec![(OUTPUT_CURSOR.to_owned(), last.cast_unsigned())];
-        put(self.transaction, &RowBatch { cursors, ..RowBatch::default() })
+        put(self.transaction, &RowBatch { cursors, ..RowBatch::default() }).map(drop)
     }
 }
 

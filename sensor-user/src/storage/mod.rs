@@ -18,6 +18,7 @@ mod numbers;
 mod open_to_read;
 mod query;
 mod reader;
+mod recent;
 mod retention;
 mod rows;
 mod salvage;

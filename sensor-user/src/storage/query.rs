@@ -2,7 +2,7 @@
 
 use sensor_core::level::Severity;
 
-use super::DocumentKind;
+use super::{DocumentKind, DocumentRow};
 
 /// Which documents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +21,20 @@ pub struct DocumentQuery {
     pub until: Option<i64>,
     /// At most so many; 0 is all.
     pub limit: u64,
+}
+
+impl DocumentQuery {
+    /// Whether it asks for nothing but a place, a kind and a severity.
+    pub(super) const fn is_of_row(&self) -> bool {
+        self.incident.is_none() && self.since.is_none() && self.until.is_none()
+    }
+
+    /// Whether this document has that place, kind and severity.
+    pub(super) fn finds(&self, one: &DocumentRow) -> bool {
+        one.sequence > self.after
+            && self.kind.is_none_or(|kind| kind == one.kind)
+            && (one.kind == DocumentKind::Flow || one.severity >= self.min_severity)
+    }
 }
 
 /// How a list of incidents is ordered.

@@ -48,6 +48,14 @@ pub struct NewDocument {
     pub brief: Vec<u8>,
 }
 
+impl NewDocument {
+    /// This document, committed at a place.
+    pub(super) fn at_place(self, sequence: u64) -> DocumentRow {
+        let Self { id, kind, incident: _, severity, at, body, brief } = self;
+        DocumentRow { sequence, id, kind, severity, at, body, brief }
+    }
+}
+
 /// A document that is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DocumentRow {

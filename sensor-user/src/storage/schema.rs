@@ -12,6 +12,9 @@ pub(super) const VERSION: i64 = 1;
 /// Time that a connection waits for another one's lock.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
 
+/// Statements of the writer that are kept ready.
+const STATEMENTS: usize = 32;
+
 const TABLES: &str = "
 CREATE TABLE documents (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -115,7 +118,7 @@ pub(super) fn content(connection: &Connection) -> rusqlite::Result<Content> {
 
 fn has_brief(connection: &Connection) -> rusqlite::Result<bool> {
     let text = "SELECT count(*) FROM pragma_table_info('documents') WHERE name = 'brief'";
-    connection.query_row(text, [], |row| Ok(row.get::<_, i64>(0)? > 0))
+    connection.prepare_cached(text)?.query_row([], |row| Ok(row.get::<_, i64>(0)? > 0))
 }
 
 /// What to select for [`NewDocument::brief`](super::NewDocument::brief).
@@ -135,6 +138,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, StorageError> {
     options.open(path).map_err(|source| StorageError::Directory { path: path.to_owned(), source })?;
     let connection = Connection::open(path).map_err(failed("open"))?;
     connection.busy_timeout(BUSY).map_err(failed("open"))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // A damaged database is to stay as it is, with its log; at an orderly end the writer empties the log itself.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(failed("open"))?;
     let is_new = match content(&connection).map_err(failed("read"))? {

@@ -102,7 +102,7 @@ impl Writer {
             opened => opened?,
         };
         let (sender, batches) = sync_channel(MAX_WAITING);
-        committed.advance(sequence, &[]);
+        committed.advance(sequence, vec![], vec![]);
         let handle = Handle { sender, committed: committed.clone(), alive: Arc::default() };
         let handles = Arc::downgrade(&handle.alive);
         let upkeep = Upkeep::new(bounds, rows.meta.get(super::age::MARKS).map(Vec::as_slice));
@@ -183,10 +183,9 @@ impl Writer {
         while !pending.is_empty() {
             let group = together.min(pending.len());
             let error = match self.commit(&pending[..group]) {
-                Ok(sequence) => {
-                    self.committed.advance(sequence, &pending[..group]);
+                Ok((sequence, places)) => {
                     self.upkeep.note_written(&pending[..group]);
-                    pending.drain(..group);
+                    self.committed.advance(sequence, pending.drain(..group).collect(), places);
                     if self.failing.take().is_some() {
                         info!("the store takes documents again");
                     }
@@ -204,15 +203,17 @@ impl Writer {
         Ok(())
     }
 
-    fn commit(&mut self, pending: &[RowBatch]) -> Result<u64, StorageError> {
-        let write = |connection: &mut Connection| -> rusqlite::Result<u64> {
+    /// Commits batches; gives the place of the last document that there is, and that of each of these, if it is new.
+    fn commit(&mut self, pending: &[RowBatch]) -> Result<(u64, Vec<Option<u64>>), StorageError> {
+        let write = |connection: &mut Connection| -> rusqlite::Result<_> {
             let transaction = connection.transaction()?;
+            let mut places = Vec::new();
             for batch in pending {
-                put(&transaction, batch)?;
+                places.append(&mut put(&transaction, batch)?);
             }
             let sequence = last_sequence(&transaction)?;
             transaction.commit()?;
-            Ok(sequence)
+            Ok((sequence, places))
         };
         waiting(Wait::Disk, || write(&mut self.connection)).map_err(|source| self.failed("write", source))
     }
@@ -222,7 +223,7 @@ impl Writer {
         let documents = batch.documents.len() as u64;
         error!("{documents} documents are lost, because the database refuses their batch: {why}");
         self.committed.lost(documents);
-        self.committed.advance(0, &[batch]);
+        self.committed.advance(0, vec![batch], vec![]);
     }
 
     /// Something failed and may be tried again.
@@ -285,7 +286,8 @@ fn rows_of(batch: &RowBatch) -> usize {
 
 fn last_sequence(connection: &Connection) -> rusqlite::Result<u64> {
     let last = connection
-        .query_row("SELECT coalesce(max(seq), 0) FROM sqlite_sequence", [], |row| row.get::<_, i64>(0))?;
+        .prepare_cached("SELECT coalesce(max(seq), 0) FROM sqlite_sequence")?
+        .query_row([], |row| row.get::<_, i64>(0))?;
     Ok(last.cast_unsigned())
 }
 

@@ -5,12 +5,14 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use nix::poll::{PollFd, PollFlags, PollTimeout};
 
 use crate::{Namespace, poll};
 
@@ -123,10 +125,20 @@ fn accept(listener: &std::net::TcpListener, answer: &Answer, life: &Life) {
                     life.served.fetch_add(1, Ordering::Relaxed);
                     scope.spawn(move || converse(stream, answer, life));
                 }
-                Err(_) => thread::sleep(Duration::from_millis(1)),
+                Err(_) => wait_for_a_client(listener),
             }
         }
     });
+}
+
+/// Waits for a connection, until the next check whether to end.
+fn wait_for_a_client(listener: &std::net::TcpListener) {
+    let mut ready = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+    let tick = PollTimeout::try_from(TICK).unwrap_or(PollTimeout::ZERO);
+    // One that fails at once is asked for again with a pause.
+    if nix::poll::poll(&mut ready, tick).is_err() {
+        thread::sleep(TICK);
+    }
 }
 
 /// Ends at the peer's end of stream or at any error: the test observes the peer.
