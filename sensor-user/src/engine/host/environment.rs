@@ -8,6 +8,7 @@ use std::{
 use sensor_common::{
     block::{BlockEntry, block_ends},
     counter::Counter,
+    flow_mark::FlowMark,
     headers::Address,
     path::Environment,
     payload::{PIECE_HEAD_LEN, Piece},
@@ -42,6 +43,14 @@ impl Environment for HostEngine {
 
     fn suspect(&mut self, port: u16) {
         self.services.tcp[usize::from(port)] |= port::SUSPECT;
+    }
+
+    fn flow_mark(&self, place: usize) -> FlowMark {
+        FlowMark(self.flow_marks[place])
+    }
+
+    fn set_flow_mark(&mut self, place: usize, word: FlowMark) {
+        self.flow_marks[place] = word.0;
     }
 
     fn counts(&self, flow: &QuicFlowKey) -> bool {
@@ -107,11 +116,11 @@ impl Environment for HostEngine {
     }
 
     fn cpu(&self) -> u16 {
-        0
+        self.cpu
     }
 
-    fn slot(&mut self, _cpu: u16, index: u32) -> Option<SlotGuard> {
-        let index = index as usize;
+    fn slot(&mut self, cpu: u16, index: u32) -> Option<SlotGuard> {
+        let index = usize::from(cpu) * self.settings.slots_per_cpu as usize + index as usize;
         let slot = *self.slots.borrow().all.get(index)?;
         Some(SlotGuard { slot, index, slots: Rc::clone(&self.slots) })
     }

@@ -16,6 +16,7 @@ use sensor_common::{
     classify::Server,
     counter::Counter,
     fast_path::{FastPath, fast_path, plain_ipv4, plain_ipv6},
+    flow_mark::FLOW_MARKS,
     headers::{Link, Ports},
     path::{Arrival, Look, Verdict, capture, command, count_unparsed, process, process_known, process_plain},
     payload,
@@ -51,6 +52,9 @@ pub struct HostEngine {
     block_packets: Vec<u64>,
     piece_buffer: Rc<Cell<Option<Box<payload::PieceBuffer>>>>,
     now: u32,
+    cpu: u16,
+    /// Marks of flows on unwatched ports.
+    flow_marks: Vec<u64>,
     quic_flows: HashSet<QuicFlowKey>,
     quic_initials: InitialWindow,
 }
@@ -77,6 +81,8 @@ impl HostEngine {
             block_packets: vec![0; MAX_BLOCKS as usize],
             piece_buffer: Rc::new(Cell::new(Some(Box::new(payload::PieceBuffer::EMPTY)))),
             now: 0,
+            cpu: 0,
+            flow_marks: vec![0; FLOW_MARKS],
             quic_flows: HashSet::new(),
             quic_initials: InitialWindow::default(),
         }
@@ -91,6 +97,16 @@ impl HostEngine {
     /// Sets the time, in ticks.
     pub const fn set_now(&mut self, ticks: u32) {
         self.now = ticks;
+    }
+
+    /// Handles frames on this CPU from now on, which has slots of its own.
+    pub fn set_cpu(&mut self, cpu: u16) {
+        let count = self.settings.slots_per_cpu as usize * (usize::from(cpu) + 1);
+        self.slots.borrow_mut().extend(count);
+        if self.swept.len() < count {
+            self.swept.resize(count, SlotVersion::default());
+        }
+        self.cpu = cpu;
     }
 
     /// Sets the enforcement switch.
@@ -207,7 +223,7 @@ impl HostEngine {
         self.services.tcp[usize::from(port.to_be())] & port::SUSPECT != 0
     }
 
-    /// Forgets flows, counts, and the ports on which SMB was recognised.
+    /// Forgets flows, counts, and the ports and flows on which SMB or WebDAV was recognised.
     pub fn reset(&mut self) {
         let count = self.swept.len();
         self.slots = Rc::new(RefCell::new(Slots::new(count)));
@@ -217,6 +233,7 @@ impl HostEngine {
         self.block_packets.fill(0);
         self.records.clear();
         self.services.tcp.iter_mut().for_each(|kind| *kind &= !port::SUSPECT);
+        self.flow_marks.fill(0);
         self.count_quic(&[]);
         self.quic_initials = InitialWindow::default();
     }
