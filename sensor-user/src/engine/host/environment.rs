@@ -58,7 +58,8 @@ impl Environment for HostEngine {
     }
 
     fn admits_initial(&mut self, now: u32) -> bool {
-        self.quic_initials.admits(now, self.settings.second)
+        let second = self.settings.second;
+        self.cpus[usize::from(self.cpu)].quic_initials.admits(now, second)
     }
 
     fn keep_ends(&mut self, ends: [Address; 2]) -> Option<Box<[Address; 2]>> {
@@ -144,7 +145,7 @@ impl Environment for HostEngine {
     }
 
     fn piece_buffer(&mut self) -> Option<PieceBufferGuard> {
-        let place = Rc::clone(&self.piece_buffer);
+        let place = Rc::clone(&self.cpus[usize::from(self.cpu)].piece_buffer);
         let piece_buffer = place.take()?;
         Some(PieceBufferGuard { piece_buffer: Some(piece_buffer), place })
     }

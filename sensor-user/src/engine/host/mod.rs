@@ -50,13 +50,28 @@ pub struct HostEngine {
     blocking: Enforcement,
     /// Packets of each block, by its number.
     block_packets: Vec<u64>,
-    piece_buffer: Rc<Cell<Option<Box<payload::PieceBuffer>>>>,
+    /// What each CPU has for itself.
+    cpus: Vec<OfCpu>,
     now: u32,
     cpu: u16,
     /// Marks of flows on unwatched ports.
     flow_marks: Vec<u64>,
     quic_flows: HashSet<QuicFlowKey>,
+}
+
+/// What a CPU has for itself, besides its slots.
+struct OfCpu {
+    piece_buffer: Rc<Cell<Option<Box<payload::PieceBuffer>>>>,
     quic_initials: InitialWindow,
+}
+
+impl OfCpu {
+    fn new() -> Self {
+        Self {
+            piece_buffer: Rc::new(Cell::new(Some(Box::new(payload::PieceBuffer::EMPTY)))),
+            quic_initials: InitialWindow::default(),
+        }
+    }
 }
 
 impl HostEngine {
@@ -79,12 +94,11 @@ impl HostEngine {
             blocks: vec![],
             blocking: Enforcement::default(),
             block_packets: vec![0; MAX_BLOCKS as usize],
-            piece_buffer: Rc::new(Cell::new(Some(Box::new(payload::PieceBuffer::EMPTY)))),
+            cpus: vec![OfCpu::new()],
             now: 0,
             cpu: 0,
             flow_marks: vec![0; FLOW_MARKS],
             quic_flows: HashSet::new(),
-            quic_initials: InitialWindow::default(),
         }
     }
 
@@ -105,6 +119,9 @@ impl HostEngine {
         self.slots.borrow_mut().extend(count);
         if self.swept.len() < count {
             self.swept.resize(count, SlotVersion::default());
+        }
+        while self.cpus.len() <= usize::from(cpu) {
+            self.cpus.push(OfCpu::new());
         }
         self.cpu = cpu;
     }
@@ -235,6 +252,6 @@ impl HostEngine {
         self.services.tcp.iter_mut().for_each(|kind| *kind &= !port::SUSPECT);
         self.flow_marks.fill(0);
         self.count_quic(&[]);
-        self.quic_initials = InitialWindow::default();
+        self.cpus.iter_mut().for_each(|cpu| cpu.quic_initials = InitialWindow::default());
     }
 }
