@@ -9,13 +9,13 @@ mod exposed;
 mod nothing;
 mod replayed;
 
-use std::{fs, net::Ipv4Addr, process::Command, time::Duration};
+use std::{fs, net::Ipv4Addr, process::Command, thread, time::Duration};
 
 use sensor_lab::{
     NtlmRelay, PASSWORD, Smbd, Topology, USER, WebDavServer, WsgiDav, address, curl, require_lab,
     scratch_dir, upload_by_webdav,
 };
-use sensor_tests::{Agent, EvidenceLevel, connect, has_finding, number, reaches, text, texts};
+use sensor_tests::{Agent, Ended, EvidenceLevel, connect, has_finding, number, reaches, text, texts};
 use serde_json::{Value, json};
 
 const RULE: &str = "webdav-to-internet";
@@ -24,6 +24,11 @@ const REDIRECTOR: &str = "Microsoft-WebDAV-MiniRedir/10.0.19045";
 
 fn url(server: Ipv4Addr) -> String {
     format!("http://{server}/share/")
+}
+
+/// How many CPUs programs can run on.
+fn available_cpus() -> usize {
+    thread::available_parallelism().unwrap().get()
 }
 
 /// The arguments of a PROPFIND with a log-on as a user of the domain CORP.
@@ -144,28 +149,42 @@ fn listing_without_a_log_on_is_low_and_that_of_the_redirector_medium() {
     }
 }
 
+/// Uploads with rclone; the documents, and the bytes that left by the incident.
+fn upload(border: &Topology, length: usize) -> (Ended, usize) {
+    let server = WsgiDav::start(border.server(), 80).unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    let files = scratch_dir().unwrap();
+    fs::write(files.path().join("payroll.bin"), vec![7; length]).unwrap();
+    let url = format!("http://{}/", address::SERVER_V4);
+    let uploaded = upload_by_webdav(border.client(), files.path(), &url).unwrap();
+    assert_eq!(fs::read(server.folder().join("payroll.bin")).unwrap().len(), length, "{}", uploaded.output);
+    agent.wait_for(has_finding(RULE, "connected")).unwrap();
+    let ended = agent.stop().unwrap();
+    assert_eq!(ended.number("flow_marks_replaced").unwrap(), 0, "{}", ended.statistics);
+    let left = number(ended.only().unwrap(), "/smb_sensor/volume/left_bytes") as usize;
+    (ended, left)
+}
+
 #[test]
 fn upload_of_rclone_to_wsgidav_is_one_low_incident_with_its_bytes() {
     require_lab!(Attackers);
     const UPLOADED: usize = 300_000;
-    let border = Topology::border().unwrap();
-    // As a network card hands all packets of a client's connection to one CPU. A client also sends when an answer arrives, on
-    // the CPU of the server.
-    [border.client(), border.server()].iter().for_each(|host| host.keep_to_one_cpu());
-    let server = WsgiDav::start(border.server(), 80).unwrap();
-    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
-    let files = scratch_dir().unwrap();
-    fs::write(files.path().join("payroll.bin"), vec![7; UPLOADED]).unwrap();
-    let url = format!("http://{}/", address::SERVER_V4);
-    let uploaded = upload_by_webdav(border.client(), files.path(), &url).unwrap();
-    assert_eq!(fs::read(server.folder().join("payroll.bin")).unwrap().len(), UPLOADED, "{}", uploaded.output);
-    agent.wait_for(has_finding(RULE, "connected")).unwrap();
-    let ended = agent.stop().unwrap();
-
+    // On whatever CPU client and server run at the time.
+    let (ended, left) = upload(&Topology::border().unwrap(), UPLOADED);
     assert_eq!(ended.rules(), [RULE]);
-    let incident = ended.only().unwrap();
-    assert_eq!(text(incident, "/smb_sensor/incident/severity"), "low");
-    let left = number(incident, "/smb_sensor/volume/left_bytes") as usize;
+    assert_eq!(text(ended.only().unwrap(), "/smb_sensor/incident/severity"), "low");
+    assert!((UPLOADED..UPLOADED + 10_000).contains(&left), "{left}");
+}
+
+#[test]
+fn upload_to_a_server_on_another_cpu_is_counted_with_its_bytes() {
+    require_lab!(Attackers);
+    const UPLOADED: usize = 300_000;
+    let border = Topology::border().unwrap();
+    border.client().keep_to_cpu(0);
+    border.server().keep_to_cpu(available_cpus() - 1);
+    let (ended, left) = upload(&border, UPLOADED);
+    assert_eq!(ended.rules(), [RULE]);
     assert!((UPLOADED..UPLOADED + 10_000).contains(&left), "{left}");
 }
 
