@@ -15,7 +15,7 @@ use sensor_lab::{
     NtlmRelay, PASSWORD, Smbd, Topology, USER, WebDavServer, WsgiDav, address, curl, require_lab,
     scratch_dir, upload_by_webdav,
 };
-use sensor_tests::{Agent, Ended, EvidenceLevel, connect, has_finding, number, reaches, text, texts};
+use sensor_tests::{Agent, EvidenceLevel, connect, has_finding, number, reaches, text, texts};
 use serde_json::{Value, json};
 
 const RULE: &str = "webdav-to-internet";
@@ -149,43 +149,56 @@ fn listing_without_a_log_on_is_low_and_that_of_the_redirector_medium() {
     }
 }
 
-/// Uploads with rclone; the documents, and the bytes that left by the incident.
-fn upload(border: &Topology, length: usize) -> (Ended, usize) {
-    let server = WsgiDav::start(border.server(), 80).unwrap();
-    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
-    let files = scratch_dir().unwrap();
-    fs::write(files.path().join("payroll.bin"), vec![7; length]).unwrap();
-    let url = format!("http://{}/", address::SERVER_V4);
-    let uploaded = upload_by_webdav(border.client(), files.path(), &url).unwrap();
-    assert_eq!(fs::read(server.folder().join("payroll.bin")).unwrap().len(), length, "{}", uploaded.output);
-    agent.wait_for(has_finding(RULE, "connected")).unwrap();
-    let ended = agent.stop().unwrap();
-    assert_eq!(ended.number("flow_marks_replaced").unwrap(), 0, "{}", ended.statistics);
-    let left = number(ended.only().unwrap(), "/smb_sensor/volume/left_bytes") as usize;
-    (ended, left)
-}
-
 #[test]
 fn upload_of_rclone_to_wsgidav_is_one_low_incident_with_its_bytes() {
     require_lab!(Attackers);
     const UPLOADED: usize = 300_000;
-    // On whatever CPU client and server run at the time.
-    let (ended, left) = upload(&Topology::border().unwrap(), UPLOADED);
+    // Both run on whatever CPU is free, so that each CPU handles a part of the packets.
+    let border = Topology::border().unwrap();
+    let server = WsgiDav::start(border.server(), 80).unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    let files = scratch_dir().unwrap();
+    fs::write(files.path().join("payroll.bin"), vec![7; UPLOADED]).unwrap();
+    let url = format!("http://{}/", address::SERVER_V4);
+    let uploaded = upload_by_webdav(border.client(), files.path(), &url).unwrap();
+    assert_eq!(fs::read(server.folder().join("payroll.bin")).unwrap().len(), UPLOADED, "{}", uploaded.output);
+    agent.wait_for(has_finding(RULE, "connected")).unwrap();
+    let ended = agent.stop().unwrap();
+
     assert_eq!(ended.rules(), [RULE]);
-    assert_eq!(text(ended.only().unwrap(), "/smb_sensor/incident/severity"), "low");
+    assert_eq!(ended.number("flow_marks_replaced").unwrap(), 0, "{}", ended.statistics);
+    let incident = ended.only().unwrap();
+    assert_eq!(text(incident, "/smb_sensor/incident/severity"), "low");
+    let left = number(incident, "/smb_sensor/volume/left_bytes") as usize;
     assert!((UPLOADED..UPLOADED + 10_000).contains(&left), "{left}");
 }
 
 #[test]
-fn upload_to_a_server_on_another_cpu_is_counted_with_its_bytes() {
-    require_lab!(Attackers);
-    const UPLOADED: usize = 300_000;
+fn answers_that_another_cpu_handles_are_counted_with_their_bytes() {
+    require_lab!(WebDav);
+    const FETCHED: usize = 300_000;
     let border = Topology::border().unwrap();
     border.client().keep_to_cpu(0);
     border.server().keep_to_cpu(available_cpus() - 1);
-    let (ended, left) = upload(&border, UPLOADED);
+    let server = WsgiDav::start(border.server(), 80).unwrap();
+    fs::write(server.folder().join("tools.bin"), vec![7; FETCHED]).unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    // Two requests in one connection, whose answers are like those of any web server.
+    let (share, file) =
+        (format!("http://{}/", address::SERVER_V4), format!("http://{}/tools.bin", address::SERVER_V4));
+    let asked = ["--user-agent", REDIRECTOR, "--request", "OPTIONS", &share, "--next", "--silent"];
+    let fetched =
+        ["--user-agent", REDIRECTOR, "--output", "/dev/null", "--write-out", "%{size_download}", &file];
+    let output = curl(border.client(), &[&asked[..], &fetched].concat()).unwrap().output;
+    assert!(output.contains(&FETCHED.to_string()), "{output}");
+    agent.wait_for(has_finding(RULE, "connected")).unwrap();
+    let ended = agent.stop().unwrap();
+
     assert_eq!(ended.rules(), [RULE]);
-    assert!((UPLOADED..UPLOADED + 10_000).contains(&left), "{left}");
+    let incident = ended.only().unwrap();
+    assert_eq!(incident["smb_sensor"]["smb"]["complete"], true, "{incident:#}");
+    let came = number(incident, "/smb_sensor/volume/came_bytes") as usize;
+    assert!((FETCHED..FETCHED + 10_000).contains(&came), "{came}");
 }
 
 #[test]
