@@ -78,7 +78,7 @@ impl<'a> Generator<'a> {
     pub fn frame(&mut self) -> Vec<u8> {
         let random = &mut self.random;
         if random.one_in(4) {
-            return if random.one_in(16) { Talks::passing(random) } else { self.talks.frame(random) };
+            return if random.one_in(6) { Talks::passing(random) } else { self.talks.frame(random) };
         }
         let recorded = !self.recorded.is_empty() && random.one_in(4);
         let frame = if recorded {
