@@ -73,6 +73,8 @@ counters! {
     LostPackets = "lost_packets",
     /// Flows evicted from their slot by another flow or a restart of the same one.
     Evicted = "evicted",
+    /// Marks of flows on unwatched ports that another flow took: packets of the former may not be counted on another CPU.
+    FlowMarksReplaced = "flow_marks_replaced",
     /// Pieces of payload that were not sent because their flow had reached its limit of pieces.
     PayloadOver = "payload_over",
     /// Client Initial packets of QUIC that cross the border.
@@ -167,6 +169,7 @@ mod tests {
             Counter::RecordsSent,
             Counter::LostPackets,
             Counter::Evicted,
+            Counter::FlowMarksReplaced,
             Counter::PayloadSent,
             Counter::PayloadOver,
             Counter::Unfollowed,

@@ -65,8 +65,8 @@ pub struct PortKind(pub u8);
 pub mod port {
     /// A watched service.
     pub const SERVICE: u8 = 1;
-    /// SMB or WebDAV was recognised on it: its TCP packets count if their flow is in a slot, and its UDP packets if the agent asked for
-    /// their flow.
+    /// SMB or WebDAV was recognised on it: its TCP packets count if their flow is in a slot or marked, and its UDP packets if the
+    /// agent asked for their flow.
     pub const SUSPECT: u8 = 1 << 1;
     /// The watched service is SMB.
     pub const SMB: u8 = 1 << 2;

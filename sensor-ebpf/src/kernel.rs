@@ -10,6 +10,7 @@ use aya_ebpf::{
 use sensor_common::{
     block::BlockEntry,
     counter::Counter,
+    flow_mark::FlowMark,
     headers::Address,
     path::{Environment, Kept},
     payload::{MAX_PIECE_LEN, PIECE_HEAD_LEN, Piece, PieceBuffer},
@@ -22,9 +23,9 @@ use sensor_common::{
 
 use crate::{
     maps::{
-        BLOCK_PACKETS, BLOCKING, BLOCKS, BLOCKS_V6, CLOCK, COUNTERS, ENFORCEMENT, EXEMPTED, LEAVES_V4,
-        OPAQUE_ZERO, PIECE_BUFFER, PREFIXES_V4, PREFIXES_V6, QUIC_FLOWS, QUIC_INITIALS, RECORDS, SETTINGS,
-        SLOTS, TABLES_V4, TCP_PORTS, TOPS_V6, UDP_PORTS, VIEW,
+        BLOCK_PACKETS, BLOCKING, BLOCKS, BLOCKS_V6, CLOCK, COUNTERS, ENFORCEMENT, EXEMPTED, FLOW_MARKS,
+        LEAVES_V4, OPAQUE_ZERO, PIECE_BUFFER, PREFIXES_V4, PREFIXES_V6, QUIC_FLOWS, QUIC_INITIALS, RECORDS,
+        SETTINGS, SLOTS, TABLES_V4, TCP_PORTS, TOPS_V6, UDP_PORTS, VIEW,
     },
     scratch::{forget_offset, keep_block_key, keep_ends},
 };
@@ -151,6 +152,23 @@ impl Environment for Kernel {
         let marked = kind_of(table, port) | port::SUSPECT;
         // SAFETY: as in `kind_of`; two writers write the same.
         unsafe { table.cast::<u8>().add(port as usize).write_volatile(marked) };
+    }
+
+    #[inline(always)]
+    fn flow_mark(&self, place: usize) -> FlowMark {
+        match FLOW_MARKS.get_ptr(place as u32) {
+            // SAFETY: the word is valid; volatile because every CPU writes it, whole.
+            Some(word) => FlowMark(unsafe { word.read_volatile() }),
+            None => FlowMark::NONE,
+        }
+    }
+
+    #[inline(always)]
+    fn set_flow_mark(&mut self, place: usize, word: FlowMark) {
+        if let Some(place) = FLOW_MARKS.get_ptr_mut(place as u32) {
+            // SAFETY: likewise.
+            unsafe { place.write_volatile(word.0) };
+        }
     }
 
     #[inline(always)]

@@ -11,6 +11,7 @@ use aya_ebpf::{
 use sensor_common::{
     block::{BlockEnds, MAX_BLOCKS},
     counter::Counter,
+    flow_mark,
     payload::PieceBuffer,
     prefix::EXEMPTION_COUNTERS,
     quic::{InitialWindow, MAX_FLOWS, QuicFlowKey},
@@ -95,6 +96,10 @@ pub(crate) static BLOCKS_V6: Array<u64> = Array::with_max_entries(1, 0);
 /// Flow slots, those of CPU n from n × slots_per_cpu on; the agent maps them into its memory and reads without a call.
 #[map]
 pub(crate) static SLOTS: Array<Slot> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// Marks of flows in which SMB or WebDAV was recognised on an unwatched port; new programs go on with those of earlier ones.
+#[map]
+pub(crate) static FLOW_MARKS: Array<u64> = Array::with_max_entries(flow_mark::FLOW_MARKS as u32, 0);
 
 /// Counters of each CPU, by [`Counter`]; the word behind them is the tick in which the agent was last woken from this CPU.
 #[map]

@@ -122,9 +122,10 @@ impl fmt::Display for Statistics {
         }
         write!(
             f,
-            "; flows open={} evicted={} evicted_connections={} untracked={} exempt={}",
+            "; flows open={} evicted={} flow_marks_replaced={} evicted_connections={} untracked={} exempt={}",
             self.core.connections,
             kernel.get(Counter::Evicted),
+            kernel.get(Counter::FlowMarksReplaced),
             self.evicted_connections,
             self.untracked,
             self.core.exempted

@@ -146,12 +146,25 @@ impl Setup {
     pub(crate) fn load(&self) -> Result<Kernel> {
         let plan = self.plan();
         let cpu = sched_getcpu().context("ask for the current CPU")?;
-        let mut only = CpuSet::new();
-        only.set(cpu).context("name a CPU")?;
-        // Slots and counters belong to a CPU, so the thread must not move.
-        sched_setaffinity(Pid::from_raw(0), &only).with_context(|| format!("pin the thread to CPU {cpu}"))?;
-        Ok(Kernel { program: KernelProgram::load(&plan)?, cpu, frags: self.frags, blocks: vec![] })
+        // Slots and counters belong to a CPU, so the thread must not move by itself.
+        let other = (0..CpuSet::count()).find(|other| *other != cpu && pin(*other).is_ok());
+        pin(cpu)?;
+        let cpus = std::iter::once(cpu).chain(other).collect();
+        Ok(Kernel {
+            program: KernelProgram::load(&plan)?,
+            cpus,
+            number: 0,
+            frags: self.frags,
+            blocks: vec![],
+        })
     }
+}
+
+/// Keeps this thread on a CPU.
+fn pin(cpu: usize) -> Result<()> {
+    let mut only = CpuSet::new();
+    only.set(cpu).context("name a CPU")?;
+    sched_setaffinity(Pid::from_raw(0), &only).with_context(|| format!("pin the thread to CPU {cpu}"))
 }
 
 /// Whether the kernel program can be loaded here; if not, records that `test` ran without it.
@@ -167,7 +180,10 @@ pub fn privileged(test: &str) -> bool {
 /// The loaded kernel program, fed by BPF_PROG_TEST_RUN on one CPU.
 pub struct Kernel {
     program: KernelProgram,
-    cpu: usize,
+    /// The CPU that it was loaded on, and another one if there is one.
+    cpus: Vec<usize>,
+    /// Which of them runs the program.
+    number: usize,
     frags: bool,
     blocks: Vec<BlockKey>,
 }
@@ -175,8 +191,26 @@ pub struct Kernel {
 impl Kernel {
     /// The CPU that runs the program and owns the slots.
     #[must_use]
-    pub const fn cpu(&self) -> usize {
-        self.cpu
+    pub fn cpu(&self) -> usize {
+        self.cpus[self.number]
+    }
+
+    /// How many CPUs there are to run the program on: two, or one where the machine has no more.
+    #[must_use]
+    pub const fn cpus(&self) -> usize {
+        self.cpus.len()
+    }
+
+    /// Runs the program on one of these CPUs from now on, by number.
+    ///
+    /// # Errors
+    /// When there is no such CPU.
+    pub fn move_to(&mut self, number: usize) -> Result<()> {
+        if number != self.number {
+            pin(*self.cpus.get(number).context("there is no other CPU")?)?;
+            self.number = number;
+        }
+        Ok(())
     }
 
     /// Runs the program of an entry point on `frame`, `times` times; what it said of the last.
@@ -329,11 +363,17 @@ impl Kernel {
         Ok(self.program.slots.another()?)
     }
 
-    /// The slots that changed since the last call.
+    /// The slots of the current CPU that changed since the last call.
     #[must_use]
     pub fn sweep(&mut self) -> Vec<Slot> {
+        self.sweep_of(self.number)
+    }
+
+    /// Those of a CPU, by number.
+    #[must_use]
+    pub(crate) fn sweep_of(&mut self, number: usize) -> Vec<Slot> {
         let mut found = Vec::new();
-        self.program.slots.sweep(self.cpu, |_, slot| found.push(*slot));
+        self.program.slots.sweep(self.cpus[number], |_, slot| found.push(*slot));
         found
     }
 }

@@ -57,7 +57,7 @@ impl Setup {
     /// As [`kernel`](Self::kernel).
     pub fn twin_where(&self, privileged: bool) -> Result<Twin> {
         let kernel = privileged.then(|| self.load()).transpose()?;
-        Ok(Twin { host: self.host(), kernel, alone: self.slots_per_cpu == 1, frags: self.frags })
+        Ok(Twin { host: self.host(), kernel, cpu: 0, alone: self.slots_per_cpu == 1, frags: self.frags })
     }
 }
 
@@ -96,6 +96,7 @@ pub enum Outcome {
 pub struct Twin {
     pub(crate) host: HostEngine,
     pub(crate) kernel: Option<Kernel>,
+    cpu: u16,
     alone: bool,
     frags: bool,
 }
@@ -122,7 +123,7 @@ impl Twin {
             verdict = self.host.frame(frame, arrival);
         }
         let counted = difference(&self.host_counters(), &before);
-        let records = timeless(self.host.take_records(), 0)?;
+        let records = timeless(self.host.take_records(), self.cpu)?;
         let effect = Effect { verdict, counted, records };
         adds_up(&effect, times)?;
 
@@ -150,6 +151,22 @@ impl Twin {
             );
         }
         Ok(effect)
+    }
+
+    /// How many CPUs both engines have: two, or one where the machine has no more.
+    #[must_use]
+    pub fn cpus(&self) -> usize {
+        self.kernel.as_ref().map_or(2, Kernel::cpus)
+    }
+
+    /// Gives frames to another CPU from now on, by number.
+    ///
+    /// # Errors
+    /// When there is no such CPU.
+    pub fn move_to(&mut self, number: u16) -> Result<()> {
+        self.host.set_cpu(number);
+        self.cpu = number;
+        self.kernel.as_mut().map_or(Ok(()), |kernel| kernel.move_to(usize::from(number)))
     }
 
     /// What a frame does by itself, at every hook alike; its IP packet, where it is nothing but that behind an Ethernet

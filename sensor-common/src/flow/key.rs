@@ -35,13 +35,24 @@ impl SlotKey<()> {
 
 impl<A: Borrow<Address>> SlotKey<A> {
     /// The slot of this flow among `slots`, a power of two.
-    ///
-    /// A multiply-and-fold hash with a secret seed: it spreads flows evenly, and outsiders cannot aim at a slot.
     #[inline(always)]
     #[must_use]
     pub fn slot_index(&self, seed: [u64; 2], slots: u32) -> u32 {
+        self.hash(seed, self.ifindex) as u32 & (slots - 1)
+    }
+
+    /// The hash of this flow that is the same at all interfaces: requests and answers may come in at different ones.
+    #[inline(always)]
+    #[must_use]
+    pub fn hash_anywhere(&self, seed: [u64; 2]) -> u64 {
+        self.hash(seed, 0)
+    }
+
+    /// A multiply-and-fold hash with a secret seed: it spreads flows evenly, and outsiders cannot aim at a slot.
+    #[inline(always)]
+    fn hash(&self, seed: [u64; 2], ifindex: u32) -> u64 {
         let (local, remote) = (self.local.borrow(), self.remote.borrow());
-        let mut hash = if self.family == 6 {
+        let hash = if self.family == 6 {
             // One after the other for each address, but both at the same time.
             let local = fold(fold(seed[0] ^ wide(local[0], local[1])) ^ wide(local[2], local[3]));
             let remote = fold(fold(seed[1] ^ wide(remote[0], remote[1])) ^ wide(remote[2], remote[3]));
@@ -51,9 +62,8 @@ impl<A: Borrow<Address>> SlotKey<A> {
         };
         let ends = self.local_port as u64
             | (self.remote_port as u64) << 16
-            | ((self.ifindex << 8 | self.transport as u32) as u64) << 32;
-        hash = fold(hash ^ ends ^ seed[1]);
-        hash as u32 & (slots - 1)
+            | ((ifindex << 8 | self.transport as u32) as u64) << 32;
+        fold(hash ^ ends ^ seed[1])
     }
 }
 

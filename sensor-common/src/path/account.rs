@@ -2,7 +2,12 @@
 
 use core::borrow::Borrow;
 
-use super::{Environment, Interest, Kept, Verdict, capture, decide::pass, enforce::Enforced};
+use super::{
+    Environment, Interest, Kept, Verdict, capture,
+    decide::pass,
+    enforce::Enforced,
+    follow::{follow, follow_on, followed},
+};
 use crate::{
     counter::Counter,
     flow::{Packet, SlotKey, Tenancy},
@@ -38,22 +43,34 @@ pub fn account<E: Environment>(env: &mut E, decided: &Unaccounted, ends: &[Addre
         0 => (Side::Local, source, destination),
         _ => (Side::Remote, destination, source),
     };
-    let (key, packet) = (key.between(local, remote), Packet { side, ..*packet });
+    let (key, mut packet) = (key.between(local, remote), Packet { side, ..*packet });
     let now = env.now();
     let index = key.slot_index(env.seed(), env.slots_per_cpu());
     let Some(mut slot) = env.slot(packet.cpu, index) else {
         return pass(env, *interest, Counter::NoSlot);
     };
     let mut replaced = false;
-    match slot.tenancy(&key, &packet, now, env.idle_ticks()) {
+    let tenancy = slot.tenancy(&key, &packet, now, env.idle_ticks());
+    if matches!(interest, Interest::Suspected) {
+        match tenancy {
+            Tenancy::Own => follow_on(env, &key, slot.line.last, now),
+            // Accounted only if its flow was recognised, perhaps on another CPU; not counted.
+            _ => match followed(env, &key, packet.tcp_flags, now) {
+                Some(marks) => packet.marks |= marks,
+                None => return Verdict::Foreign,
+            },
+        }
+    }
+    match tenancy {
         Tenancy::Own => go_on(env, &mut slot, &packet, now),
-        // Accounted only if its flow is in the slot; not counted.
-        _ if matches!(interest, Interest::Suspected) => return Verdict::Foreign,
         Tenancy::Other => replaced = replace(env, &mut slot, &key, &packet, now),
         Tenancy::Vacant => {
             slot.open(&key, &packet, now);
             emit(env, RecordKind::Opened, Counter::LostOpened, &slot);
         }
+    }
+    if matches!(interest, Interest::Recognised(_)) {
+        follow(env, &key, slot.line.marks, now);
     }
     env.count_kept(Kept { replaced, enforced: *enforced });
     if enforced.is_drop() {

@@ -6,6 +6,7 @@
 use super::{
     Environment, Interest, Unaccounted,
     enforce::{is_exempt, opens},
+    follow::followed,
     prefixes::flags_of,
 };
 use crate::{
@@ -42,8 +43,8 @@ pub fn block<E: Environment>(env: &mut E, decided: &mut Unaccounted, ends: &[Add
     if entry == BlockEntry::NONE {
         return Blocked::No;
     }
-    // One that was admitted for the sake of its flow counts only if that is in its slot.
-    if matches!(decided.interest, Interest::Suspected) && !is_in_its_slot(env, decided, ends) {
+    // One that was admitted for the sake of its flow counts only if that is known.
+    if matches!(decided.interest, Interest::Suspected) && !is_of_known_flow(env, decided, ends) {
         return Blocked::Foreign;
     }
     env.count_block(entry.number());
@@ -83,8 +84,9 @@ fn may_be_blocked<E: Environment>(
     }
 }
 
+/// Whether the flow of a packet is in its slot, or marked.
 #[inline(always)]
-fn is_in_its_slot<E: Environment>(
+fn is_of_known_flow<E: Environment>(
     env: &mut E,
     decided: &Unaccounted,
     [source, destination]: &[Address; 2],
@@ -98,4 +100,5 @@ fn is_in_its_slot<E: Environment>(
     let index = key.slot_index(env.seed(), env.slots_per_cpu());
     let slot = env.slot(decided.packet.cpu, index);
     slot.is_some_and(|slot| slot.holds(&key) && now.wrapping_sub(slot.line.last) <= idle)
+        || followed(env, &key, decided.packet.tcp_flags, now).is_some()
 }

@@ -6,6 +6,7 @@ use super::kept::Kept;
 use crate::{
     block::BlockEntry,
     counter::Counter,
+    flow_mark::FlowMark,
     headers::Address,
     payload::{Piece, PieceBuffer},
     prefix::PrefixFlags,
@@ -47,6 +48,10 @@ pub trait Environment {
     fn port_kind(&self, transport: u8, port: u16) -> PortKind;
     /// Notes that SMB or WebDAV was recognised on this TCP port (wire order).
     fn suspect(&mut self, port: u16);
+    /// The mark of a flow at this [`place`](crate::flow_mark::place), which all CPUs share.
+    fn flow_mark(&self, place: usize) -> FlowMark;
+    /// Puts a mark there.
+    fn set_flow_mark(&mut self, place: usize, word: FlowMark);
     /// Whether the agent asked for this flow of QUIC to be counted.
     fn counts(&self, flow: &QuicFlowKey) -> bool;
     /// Whether one more Initial packet of QUIC may be handed up at this tick; counts it.

@@ -12,6 +12,7 @@ mod datagram;
 mod decide;
 mod enforce;
 mod environment;
+mod follow;
 mod heads;
 mod kept;
 mod known;
@@ -103,7 +104,7 @@ enum Interest {
     Service(Server),
     /// It begins with an SMB message, or a request of a WebDAV client, on some other port.
     Recognised(Server),
-    /// SMB or WebDAV was recognised on one of its ports: the packet counts only if its own flow is in a slot.
+    /// SMB or WebDAV was recognised on one of its ports: the packet counts only if its own flow is in a slot, or marked.
     Suspected,
     /// It is an Initial packet of QUIC, or may be of a flow of QUIC that the agent asked for.
     Quic,

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -32,14 +32,17 @@ const QUIET: [(&str, &str); 8] = [
     ("net/ipv4/conf/default/rp_filter", "0"),
 ];
 
+/// In the place of a CPU: any.
+const ANY_CPU: usize = usize::MAX;
+
 /// A network namespace without a name. It lives as long as this value, a process inside it or an open socket of
 /// it does; links, routes and programs attached to its links go with it.
 #[derive(Debug)]
 pub struct Namespace {
     label: String,
     fd: Arc<OwnedFd>,
-    /// Programs that start in it run on the first CPU alone.
-    on_one_cpu: AtomicBool,
+    /// The one CPU that programs which start in it run on, or [`ANY_CPU`].
+    cpu: AtomicUsize,
 }
 
 impl Namespace {
@@ -52,8 +55,7 @@ impl Namespace {
         let fd = thread::scope(|scope| scope.spawn(unshared_namespace).join())
             .map_err(|_| anyhow!("the thread that creates a namespace panicked"))?
             .with_context(|| format!("create network namespace {label}: run as root"))?;
-        let namespace =
-            Self { label: label.to_owned(), fd: Arc::new(fd), on_one_cpu: AtomicBool::new(false) };
+        let namespace = Self { label: label.to_owned(), fd: Arc::new(fd), cpu: AtomicUsize::new(ANY_CPU) };
         for (key, value) in QUIET {
             namespace.sysctl(key, value)?;
         }
@@ -116,8 +118,9 @@ impl Namespace {
         command.stdin(Stdio::null());
         let fd = Arc::clone(&self.fd);
         let owner = getpid();
-        let mut first_cpu = CpuSet::new();
-        let cpus = self.on_one_cpu.load(Ordering::Relaxed).then(|| first_cpu.set(0).map(|()| first_cpu));
+        let cpu = self.cpu.load(Ordering::Relaxed);
+        let mut only = CpuSet::new();
+        let cpus = (cpu != ANY_CPU).then(|| only.set(cpu).map(|()| only));
         // SAFETY: between fork and exec the closure makes four system calls and neither allocates nor locks; the
         // descriptor is kept open by the captured Arc.
         unsafe {
@@ -131,10 +134,10 @@ impl Namespace {
         command
     }
 
-    /// Has programs that start in it from now on run on the first CPU alone. A veth carries a packet on the CPU of its sender, while a
-    /// network card keeps a connection on one.
-    pub fn keep_to_one_cpu(&self) {
-        self.on_one_cpu.store(true, Ordering::Relaxed);
+    /// Has programs that start in it from now on run on this CPU alone. A veth carries a packet on the CPU of its sender, while a
+    /// network card keeps a direction of a connection on one.
+    pub fn keep_to_cpu(&self, cpu: usize) {
+        self.cpu.store(cpu, Ordering::Relaxed);
     }
 
     /// Like [`command`](Self::command), for a program that forks: it becomes the first process of a PID

@@ -1,5 +1,5 @@
 //! Frames on which the implementations once disagreed, kept as text: a description, the options of their round, and each frame
-//! with its entry point.
+//! with its entry point, and with its CPU if that is not the first one.
 
 use std::{
     fmt, fs,
@@ -10,6 +10,17 @@ use super::options::Options;
 use crate::{kernel::Entry, twin::ENTRIES};
 use anyhow::{Context as _, Result, bail};
 
+/// A frame, the entry point that it comes to, and the CPU that handles it there: 0 or 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// CPU.
+    pub cpu: u16,
+    /// Entry point.
+    pub entry: Entry,
+    /// Bytes.
+    pub frame: Vec<u8>,
+}
+
 /// Frames in a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fixture {
@@ -18,7 +29,7 @@ pub struct Fixture {
     /// How the engines are set up.
     pub options: Options,
     /// The frames, each at its entry point.
-    pub frames: Vec<(Entry, Vec<u8>)>,
+    pub frames: Vec<Given>,
 }
 
 /// Names of [`ENTRIES`].
@@ -37,10 +48,13 @@ impl Fixture {
         for line in lines.filter(|line| !line.is_empty()) {
             let (name, hex) =
                 line.split_once(' ').with_context(|| format!("no entry point before {line}"))?;
+            let (name, cpu) = name.split_once('@').unwrap_or((name, "0"));
+            let cpu = cpu.parse().with_context(|| format!("read the CPU {cpu}"))?;
             let Some(number) = NAMES.iter().position(|known| *known == name) else {
                 bail!("{name} is no entry point")
             };
-            frames.push((ENTRIES[number], bytes(hex).with_context(|| format!("read {hex}"))?));
+            let frame = bytes(hex).with_context(|| format!("read {hex}"))?;
+            frames.push(Given { cpu, entry: ENTRIES[number], frame });
         }
         Ok(Self { about: about.to_owned(), options: options.parse()?, frames })
     }
@@ -95,9 +109,10 @@ fn hex(bytes: &[u8]) -> String {
 impl fmt::Display for Fixture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "# {}\noptions {}", self.about, self.options)?;
-        for (entry, frame) in &self.frames {
+        for Given { cpu, entry, frame } in &self.frames {
             let name = ENTRIES.iter().position(|known| known == entry).map_or("", |number| NAMES[number]);
-            writeln!(f, "{name} {}", hex(frame))?;
+            let cpu = if *cpu == 0 { String::new() } else { format!("@{cpu}") };
+            writeln!(f, "{name}{cpu} {}", hex(frame))?;
         }
         Ok(())
     }
@@ -115,12 +130,16 @@ mod tests {
             about: "a frame".into(),
             options: "tunnels slots=4".parse().unwrap(),
             frames: vec![
-                (Hook::XdpIngress.into(), vec![0, 0xFF, 0x10]),
-                (Entry::ip(Hook::TcEgress), [vec![1, 2], vec![3; 40], vec![4]].concat()),
+                Given { cpu: 0, entry: Hook::XdpIngress.into(), frame: vec![0, 0xFF, 0x10] },
+                Given {
+                    cpu: 1,
+                    entry: Entry::ip(Hook::TcEgress),
+                    frame: [vec![1, 2], vec![3; 40], vec![4]].concat(),
+                },
             ],
         };
         assert_eq!(Fixture::read(&fixture.to_string()).unwrap(), fixture);
-        assert!(fixture.to_string().ends_with("tc-ip-out 0102 03*40 04\n"), "{fixture}");
+        assert!(fixture.to_string().ends_with("tc-ip-out@1 0102 03*40 04\n"), "{fixture}");
         assert!(Fixture::read("# a\noptions slots=1\nnowhere 00").is_err());
         assert!(Fixture::read("# a\noptions slots=1\nxdp 0x").is_err());
     }

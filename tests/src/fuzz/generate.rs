@@ -53,6 +53,7 @@ pub struct Generator<'a> {
     random: Xorshift,
     recorded: &'a [Vec<u8>],
     talks: Talks,
+    cpu: u16,
 }
 
 impl<'a> Generator<'a> {
@@ -60,7 +61,16 @@ impl<'a> Generator<'a> {
     /// there are any.
     #[must_use]
     pub fn new(seed: u64, recorded: &'a [Vec<u8>]) -> Self {
-        Self { random: Xorshift::seeded(seed), recorded, talks: Talks::new() }
+        Self { random: Xorshift::seeded(seed), recorded, talks: Talks::new(), cpu: 0 }
+    }
+
+    /// The CPU of the last frame: now and then another one, without regard for the frame's connection.
+    #[must_use]
+    pub fn cpu(&mut self) -> u16 {
+        if self.random.one_in(8) {
+            self.cpu = 1 - self.cpu;
+        }
+        self.cpu
     }
 
     /// The next frame, of at least an Ethernet header.
@@ -68,7 +78,7 @@ impl<'a> Generator<'a> {
     pub fn frame(&mut self) -> Vec<u8> {
         let random = &mut self.random;
         if random.one_in(4) {
-            return self.talks.frame(random);
+            return if random.one_in(6) { Talks::passing(random) } else { self.talks.frame(random) };
         }
         let recorded = !self.recorded.is_empty() && random.one_in(4);
         let frame = if recorded {

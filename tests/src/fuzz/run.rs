@@ -9,12 +9,7 @@ use sensor_user::{
     replay::link::{self, ETHERNET_LEN},
 };
 
-use super::{
-    Generator, Tally,
-    generate::MAX_LINEAR_LEN,
-    options::Options,
-    trial::{Given, Trial},
-};
+use super::{Generator, Tally, fixture::Given, generate::MAX_LINEAR_LEN, options::Options, trial::Trial};
 use crate::{kernel::has_xdp_frags, random::Xorshift, replayed::captures_below, twin::ENTRIES};
 
 /// Frames of a round: so few that no flow reaches the 2^31 bytes at which its counts are settled.
@@ -74,8 +69,9 @@ fn round(
     let mut done = 0;
     while done < frames && !is_late() {
         let many = (frames - done).min(BATCH);
-        let batch: Vec<Given> =
-            (done..done + many).map(|number| given(number, generator.frame(), &options)).collect();
+        let batch: Vec<Given> = (done..done + many)
+            .map(|number| given(number, generator.frame(), generator.cpu(), &options))
+            .collect();
         trial.batch(&batch)?;
         done += many;
     }
@@ -84,18 +80,18 @@ fn round(
 
 /// A frame at the entry points in turn. Long ones come to the hook that takes them, or are cut. Where there is no Ethernet
 /// header, the frame loses its own.
-fn given(number: u64, frame: Vec<u8>, options: &Options) -> Given {
+fn given(number: u64, frame: Vec<u8>, cpu: u16, options: &Options) -> Given {
     let mut frame = frame;
     let entry = ENTRIES[(number % ENTRIES.len() as u64) as usize];
     if frame.len() > MAX_LINEAR_LEN && options.frags {
-        return (ENTRIES[0], frame);
+        return Given { cpu, entry: ENTRIES[0], frame };
     }
     frame.truncate(MAX_LINEAR_LEN);
     // The kernel runs a program by hand on nothing shorter than an Ethernet header.
     if entry.link == Link::Ip && frame.len() >= 2 * ETHERNET_LEN {
         frame.drain(..ETHERNET_LEN);
     }
-    (entry, frame)
+    Given { cpu, entry, frame }
 }
 
 /// The frames of all captures below a folder, as Ethernet frames; damaged captures count up to the damage.

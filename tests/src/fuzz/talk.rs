@@ -5,12 +5,16 @@ use sensor_common::slot::tcp;
 use crate::{frame::Frame, random::Xorshift};
 
 /// Both ends of each, client first.
-const ENDS: [(&str, &str); 5] = [
+const ENDS: [(&str, &str); 8] = [
     ("10.0.0.2:50000", "8.8.4.4:445"),
     ("8.8.4.4:50001", "10.0.0.2:445"),
     ("10.0.0.3:50002", "9.9.9.9:139"),
     ("[fd00:1::2]:50003", "[2001:4860:4860::8844]:445"),
     ("10.0.0.4:50004", "9.9.9.9:80"),
+    // Beside it on the same port, which is marked, one that only fetches pages.
+    ("10.0.0.5:50005", "9.9.9.9:80"),
+    ("9.9.9.9:50006", "10.0.0.6:80"),
+    ("10.0.0.7:50007", "9.9.9.9:4445"),
 ];
 
 /// Where the first command of an SMB 1 message begins: behind the session header and the SMB header.
@@ -42,6 +46,16 @@ impl Talks {
         Self(ENDS.iter().flat_map(|(client, server)| [side(client, server), side(server, client)]).collect())
     }
 
+    /// The only segment of a connection: a request of WebDAV to a port on which other connections are.
+    pub(super) fn passing(random: &mut Xorshift) -> Vec<u8> {
+        let from = format!("10.0.0.{}:{}", 8 + random.below(8), 1_024 + random.below(60_000));
+        let to = random.pick(&["9.9.9.9:80", "9.9.9.9:4445"]);
+        Frame::tcp(&from, to)
+            .flags(tcp::ACK)
+            .payload(b"PROPFIND / HTTP/1.1\r\nHost: a.example\r\n\r\n")
+            .build()
+    }
+
     /// The next segment: as a rule in order, sometimes lost, sent again, or the first of a connection.
     pub(super) fn frame(&mut self, random: &mut Xorshift) -> Vec<u8> {
         let at = random.below(self.0.len());
@@ -56,7 +70,12 @@ impl Talks {
         }
         while side.waiting.is_empty() || random.one_in(3) {
             let is_http = side.from.ends_with(":80") || side.to.ends_with(":80");
-            side.waiting.extend(if is_http { head(random) } else { message(random) });
+            let is_page = side.from.starts_with(PAGES) || side.to.starts_with(PAGES);
+            side.waiting.extend(match (is_http, is_page) {
+                (_, true) => page(random),
+                (true, _) => head(random),
+                _ => message(random),
+            });
         }
         let most = [4, 12, 150, 700][random.below(4)];
         let length = (1 + random.below(most)).min(side.waiting.len());
@@ -75,6 +94,16 @@ impl Talks {
         }
         Frame::tcp(side.from, side.to).flags(tcp::ACK).sequence(sequence).payload(&payload).build()
     }
+}
+
+/// The client that only fetches pages.
+const PAGES: &str = "10.0.0.5:";
+
+/// The head of a request or an answer as browsers and web servers send it, and some content.
+fn page(random: &mut Xorshift) -> Vec<u8> {
+    let line = random.pick(&["GET /a HTTP/1.1", "HTTP/1.1 200 OK"]);
+    format!("{line}\r\nX-Filling: {:0200}\r\n\r\n{:content$}", 0, "", content = random.below(400))
+        .into_bytes()
 }
 
 /// The head of an HTTP message, sometimes cut, and some content.

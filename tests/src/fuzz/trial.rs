@@ -23,18 +23,15 @@ use sensor_user::{kernel::blocks::BlockKey, response::Target};
 
 use super::{
     Tally,
-    fixture::Fixture,
+    fixture::{Fixture, Given},
     options::Options,
     oracle::{Account, Opinion, Oracle},
 };
 use crate::{
-    kernel::{Entry, Fate, Setup, TEST_RUN_IFINDEX},
+    kernel::{Fate, Setup, TEST_RUN_IFINDEX},
     records::timeless,
     twin::Twin,
 };
-
-/// A frame and the entry point that it comes to.
-pub type Given = (Entry, Vec<u8>);
 
 /// A disagreement. It is reported with a fixture, to be kept once its cause is fixed.
 #[derive(Debug)]
@@ -54,9 +51,11 @@ pub struct Trial {
     blocks: Vec<(BlockKey, BlockEntry)>,
     twin: Twin,
     oracle: Oracle,
-    /// Each flow as the host last saw it.
-    flows: HashMap<FlowId, Observation>,
+    /// Each flow as each CPU of the host last saw it.
+    flows: HashMap<(u16, FlowId), Observation>,
     tally: Tally,
+    /// Marks of connections that others took, so far.
+    replaced: u64,
     /// When the kernel's leases were renewed.
     renewed: Instant,
 }
@@ -81,7 +80,7 @@ impl Trial {
         twin.host.enforce(Enforcement { on: u32::from(options.enforcing), until: MAX_LEASE });
         twin.host.block(blocks.clone(), Enforcement { on: 1, until: MAX_LEASE });
         let (flows, tally, renewed) = (HashMap::new(), Tally::default(), Instant::now());
-        Ok(Self { options, blocks, twin, oracle, flows, tally, renewed })
+        Ok(Self { options, blocks, twin, oracle, flows, tally, replaced: 0, renewed })
     }
 
     /// The counts so far.
@@ -145,14 +144,16 @@ impl Trial {
         if self.renewed.elapsed() > RENEW {
             self.renew()?;
         }
-        let (entry, frame) = given;
+        let Given { cpu, entry, frame } = given;
+        let cpu = cpu % self.twin.cpus() as u16;
+        self.twin.move_to(cpu)?;
         // Socket buffers have to hold an IP header where they say so; XDP takes every frame.
         let entry = if self.twin.takes(*entry, frame) { *entry } else { Hook::XdpIngress.into() };
         let verdict = self.twin.host.frame(frame, entry.arrival(frame));
         let records = self.twin.host.take_records();
         self.tally.host += 1;
         self.tally.foreign += u64::from(verdict == Verdict::Foreign);
-        self.consult(verdict, frame, entry.link)?;
+        self.consult(verdict, frame, entry.link, cpu)?;
         let Some(kernel) = &mut self.twin.kernel else { return Ok(()) };
         self.tally.kernel += 1;
         let fate = kernel.run(entry, frame, 1)?;
@@ -164,8 +165,8 @@ impl Trial {
         if records.is_empty() && in_kernel.is_empty() {
             return Ok(());
         }
-        let cpu = kernel.cpu() as u16;
-        let (records, in_kernel) = (timeless(records, 0)?, timeless(in_kernel, cpu)?);
+        let physical = kernel.cpu() as u16;
+        let (records, in_kernel) = (timeless(records, cpu)?, timeless(in_kernel, physical)?);
         ensure!(
             records == in_kernel,
             "the host ({verdict:?}) gives {records:02x?}, the kernel {in_kernel:02x?}"
@@ -174,7 +175,7 @@ impl Trial {
     }
 
     /// Asks the oracle, and follows what the host did to the frame's flow.
-    fn consult(&mut self, verdict: Verdict, frame: &[u8], link: Link) -> Result<()> {
+    fn consult(&mut self, verdict: Verdict, frame: &[u8], link: Link, cpu: u16) -> Result<()> {
         let opinion = self.oracle.judge(frame, link);
         match opinion {
             Opinion::Unsure(reason) => *self.tally.unsure.entry(reason).or_default() += 1,
@@ -183,9 +184,10 @@ impl Trial {
         let mut touched = None;
         self.twin.host.sweep(|slot| touched = Some(*slot));
         let now = touched.as_ref().map(record::observation).transpose()?;
-        let before = now.and_then(|now| self.flows.insert(now.id, now));
+        let before = now.and_then(|now| self.flows.insert((cpu, now.id), now));
         if let Some(now) = now {
-            self.oracle.kept(now.id.tuple.transport, [now.id.tuple.local.port(), now.id.tuple.remote.port()]);
+            let FiveTuple { transport, local, remote } = now.id.tuple;
+            self.oracle.kept(transport, local, remote);
         } else if verdict == Verdict::Dropped {
             // In headers that the oracle does not read, such as those of a tunnel, the ports are the host's alone.
             if self.oracle.cut(frame, link).is_err() {
@@ -193,6 +195,9 @@ impl Trial {
                 (0..=u16::MAX).filter(|port| host.suspects(*port)).for_each(|port| self.oracle.marked(port));
             }
         }
+        let replaced = self.twin.host.counter(Counter::FlowMarksReplaced);
+        self.oracle.learn(frame, link, opinion, replaced != self.replaced);
+        self.replaced = replaced;
         let agrees = match (opinion, verdict) {
             (Opinion::Unsure(_), _)
             | (Opinion::Foreign, Verdict::Foreign)
@@ -221,10 +226,13 @@ impl Trial {
             let (ours, theirs) = (on_host.get(*counter), in_kernel.get(*counter));
             ensure!(ours == theirs, "{} is {ours} on the host and {theirs} in the kernel", counter.name());
         }
-        for slot in kernel.sweep() {
-            let report = Observation { cpu: 0, first: 0, last: 0, ..record::observation(&slot)? };
-            let known = self.flows.get(&report.id).map(|known| Observation { first: 0, last: 0, ..*known });
-            ensure!(known == Some(report), "the kernel's slot has {report:?}, the host's {known:?}");
+        for cpu in 0..kernel.cpus() {
+            for slot in kernel.sweep_of(cpu) {
+                let timeless = |slot: &Observation| Observation { cpu: 0, first: 0, last: 0, ..*slot };
+                let report = timeless(&record::observation(&slot)?);
+                let known = self.flows.get(&(cpu as u16, report.id)).map(timeless);
+                ensure!(known == Some(report), "the kernel's slot has {report:?}, the host's {known:?}");
+            }
         }
         Ok(())
     }

@@ -115,7 +115,7 @@ impl Stage {
         let border = Topology::builder().lan_server().build()?;
         let [crossing, internal] = self.pairs(&border)?;
         // Each CPU counts the packets that it sees: what is sent again is not recognised on another one.
-        [crossing.client, crossing.server].iter().for_each(|host| host.namespace.keep_to_one_cpu());
+        [crossing.client, crossing.server].iter().for_each(|host| host.namespace.keep_to_cpu(0));
         let _server = start(crossing.server.namespace)?;
         let _twin = if self.inbound { None } else { Some(start(internal.server.namespace)?) };
         let mut agent = Agent::on(border.gateway(), "lan0").config(CONFIG);

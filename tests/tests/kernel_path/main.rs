@@ -22,6 +22,7 @@ mod headers;
 mod lengths;
 mod lost_records;
 mod marked_ports;
+mod other_cpu;
 mod payload;
 mod ports;
 mod pppoe;

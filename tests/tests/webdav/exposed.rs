@@ -9,6 +9,8 @@ use sensor_lab::{
 use sensor_tests::{Agent, Ended, has_finding, number, text};
 use serde_json::{Value, json};
 
+use crate::available_cpus;
+
 const RULE: &str = "windows-networking-exposed";
 const FLOWS: &str = "flow_documents = true\n";
 
@@ -75,6 +77,26 @@ fn webdav_server_that_lists_its_files_to_a_stranger_is_exposed_and_anonymous() {
         csv.contains("\r\n10.0.0.2,80/tcp,") && csv.contains(",1,false,connected,,,false,true,"),
         "{csv}"
     );
+}
+
+#[test]
+fn webdav_server_whose_answers_another_cpu_handles_is_exposed() {
+    require_lab!(WebDav);
+    let border = Topology::border().unwrap();
+    border.server().keep_to_cpu(0);
+    border.client().keep_to_cpu(available_cpus() - 1);
+    let _server = WsgiDav::start(border.client(), 80).unwrap();
+    let state = scratch_dir().unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
+    let url = format!("http://{}/", address::CLIENT_V4);
+    // An answer of this status is like that of any web server.
+    let answer = curl(border.server(), &["--request", "OPTIONS", "--include", &url]).unwrap().output;
+    assert!(answer.contains("200 OK") && answer.contains("DAV: 1,2"), "{answer}");
+    agent.wait_for(has_finding(RULE, "connected")).unwrap();
+    let ended = agent.stop().unwrap();
+    assert_eq!(ended.rules(), [RULE]);
+    let host: Value = serde_json::from_str(&exposure(state.path(), &["--json"])).unwrap();
+    assert_eq!((&host["ports"], &host["external_hosts"]), (&json!(["80/tcp"]), &json!(1)));
 }
 
 #[test]

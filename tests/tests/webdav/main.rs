@@ -9,7 +9,7 @@ mod exposed;
 mod nothing;
 mod replayed;
 
-use std::{fs, net::Ipv4Addr, process::Command, time::Duration};
+use std::{fs, net::Ipv4Addr, process::Command, thread, time::Duration};
 
 use sensor_lab::{
     NtlmRelay, PASSWORD, Smbd, Topology, USER, WebDavServer, WsgiDav, address, curl, require_lab,
@@ -24,6 +24,11 @@ const REDIRECTOR: &str = "Microsoft-WebDAV-MiniRedir/10.0.19045";
 
 fn url(server: Ipv4Addr) -> String {
     format!("http://{server}/share/")
+}
+
+/// How many CPUs programs can run on.
+fn available_cpus() -> usize {
+    thread::available_parallelism().unwrap().get()
 }
 
 /// The arguments of a PROPFIND with a log-on as a user of the domain CORP.
@@ -148,10 +153,8 @@ fn listing_without_a_log_on_is_low_and_that_of_the_redirector_medium() {
 fn upload_of_rclone_to_wsgidav_is_one_low_incident_with_its_bytes() {
     require_lab!(Attackers);
     const UPLOADED: usize = 300_000;
+    // Both run on whatever CPU is free, so that each CPU handles a part of the packets.
     let border = Topology::border().unwrap();
-    // As a network card hands all packets of a client's connection to one CPU. A client also sends when an answer arrives, on
-    // the CPU of the server.
-    [border.client(), border.server()].iter().for_each(|host| host.keep_to_one_cpu());
     let server = WsgiDav::start(border.server(), 80).unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     let files = scratch_dir().unwrap();
@@ -163,10 +166,39 @@ fn upload_of_rclone_to_wsgidav_is_one_low_incident_with_its_bytes() {
     let ended = agent.stop().unwrap();
 
     assert_eq!(ended.rules(), [RULE]);
+    assert_eq!(ended.number("flow_marks_replaced").unwrap(), 0, "{}", ended.statistics);
     let incident = ended.only().unwrap();
     assert_eq!(text(incident, "/smb_sensor/incident/severity"), "low");
     let left = number(incident, "/smb_sensor/volume/left_bytes") as usize;
     assert!((UPLOADED..UPLOADED + 10_000).contains(&left), "{left}");
+}
+
+#[test]
+fn answers_that_another_cpu_handles_are_counted_with_their_bytes() {
+    require_lab!(WebDav);
+    const FETCHED: usize = 300_000;
+    let border = Topology::border().unwrap();
+    border.client().keep_to_cpu(0);
+    border.server().keep_to_cpu(available_cpus() - 1);
+    let server = WsgiDav::start(border.server(), 80).unwrap();
+    fs::write(server.folder().join("tools.bin"), vec![7; FETCHED]).unwrap();
+    let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+    // Two requests in one connection, whose answers are like those of any web server.
+    let (share, file) =
+        (format!("http://{}/", address::SERVER_V4), format!("http://{}/tools.bin", address::SERVER_V4));
+    let asked = ["--user-agent", REDIRECTOR, "--request", "OPTIONS", &share, "--next", "--silent"];
+    let fetched =
+        ["--user-agent", REDIRECTOR, "--output", "/dev/null", "--write-out", "%{size_download}", &file];
+    let output = curl(border.client(), &[&asked[..], &fetched].concat()).unwrap().output;
+    assert!(output.contains(&FETCHED.to_string()), "{output}");
+    agent.wait_for(has_finding(RULE, "connected")).unwrap();
+    let ended = agent.stop().unwrap();
+
+    assert_eq!(ended.rules(), [RULE]);
+    let incident = ended.only().unwrap();
+    assert_eq!(incident["smb_sensor"]["smb"]["complete"], true, "{incident:#}");
+    let came = number(incident, "/smb_sensor/volume/came_bytes") as usize;
+    assert!((FETCHED..FETCHED + 10_000).contains(&came), "{came}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::{
 use sensor_common::{
     block::{BlockEntry, block_ends},
     counter::Counter,
+    flow_mark::FlowMark,
     headers::Address,
     path::Environment,
     payload::{PIECE_HEAD_LEN, Piece},
@@ -44,12 +45,21 @@ impl Environment for HostEngine {
         self.services.tcp[usize::from(port)] |= port::SUSPECT;
     }
 
+    fn flow_mark(&self, place: usize) -> FlowMark {
+        FlowMark(self.flow_marks[place])
+    }
+
+    fn set_flow_mark(&mut self, place: usize, word: FlowMark) {
+        self.flow_marks[place] = word.0;
+    }
+
     fn counts(&self, flow: &QuicFlowKey) -> bool {
         self.quic_flows.contains(flow)
     }
 
     fn admits_initial(&mut self, now: u32) -> bool {
-        self.quic_initials.admits(now, self.settings.second)
+        let second = self.settings.second;
+        self.cpus[usize::from(self.cpu)].quic_initials.admits(now, second)
     }
 
     fn keep_ends(&mut self, ends: [Address; 2]) -> Option<Box<[Address; 2]>> {
@@ -107,11 +117,11 @@ impl Environment for HostEngine {
     }
 
     fn cpu(&self) -> u16 {
-        0
+        self.cpu
     }
 
-    fn slot(&mut self, _cpu: u16, index: u32) -> Option<SlotGuard> {
-        let index = index as usize;
+    fn slot(&mut self, cpu: u16, index: u32) -> Option<SlotGuard> {
+        let index = usize::from(cpu) * self.settings.slots_per_cpu as usize + index as usize;
         let slot = *self.slots.borrow().all.get(index)?;
         Some(SlotGuard { slot, index, slots: Rc::clone(&self.slots) })
     }
@@ -135,7 +145,7 @@ impl Environment for HostEngine {
     }
 
     fn piece_buffer(&mut self) -> Option<PieceBufferGuard> {
-        let place = Rc::clone(&self.piece_buffer);
+        let place = Rc::clone(&self.cpus[usize::from(self.cpu)].piece_buffer);
         let piece_buffer = place.take()?;
         Some(PieceBufferGuard { piece_buffer: Some(piece_buffer), place })
     }

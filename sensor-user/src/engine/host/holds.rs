@@ -19,6 +19,14 @@ impl Slots {
         Self { all: vec![Slot::default(); count], touched: vec![0; count.div_ceil(64)] }
     }
 
+    /// Has this many slots from now on, if there were fewer.
+    pub(super) fn extend(&mut self, count: usize) {
+        if self.all.len() < count {
+            self.all.resize(count, Slot::default());
+            self.touched.resize(count.div_ceil(64), 0);
+        }
+    }
+
     fn put(&mut self, index: usize, slot: Slot) {
         if let (Some(place), Some(word)) = (self.all.get_mut(index), self.touched.get_mut(index / 64)) {
             *place = slot;

@@ -16,6 +16,7 @@ use sensor_common::{
     classify::Server,
     counter::Counter,
     fast_path::{FastPath, fast_path, plain_ipv4, plain_ipv6},
+    flow_mark::FLOW_MARKS,
     headers::{Link, Ports},
     path::{Arrival, Look, Verdict, capture, command, count_unparsed, process, process_known, process_plain},
     payload,
@@ -49,10 +50,28 @@ pub struct HostEngine {
     blocking: Enforcement,
     /// Packets of each block, by its number.
     block_packets: Vec<u64>,
-    piece_buffer: Rc<Cell<Option<Box<payload::PieceBuffer>>>>,
+    /// What each CPU has for itself.
+    cpus: Vec<OfCpu>,
     now: u32,
+    cpu: u16,
+    /// Marks of flows on unwatched ports.
+    flow_marks: Vec<u64>,
     quic_flows: HashSet<QuicFlowKey>,
+}
+
+/// What a CPU has for itself, besides its slots.
+struct OfCpu {
+    piece_buffer: Rc<Cell<Option<Box<payload::PieceBuffer>>>>,
     quic_initials: InitialWindow,
+}
+
+impl OfCpu {
+    fn new() -> Self {
+        Self {
+            piece_buffer: Rc::new(Cell::new(Some(Box::new(payload::PieceBuffer::EMPTY)))),
+            quic_initials: InitialWindow::default(),
+        }
+    }
 }
 
 impl HostEngine {
@@ -75,10 +94,11 @@ impl HostEngine {
             blocks: vec![],
             blocking: Enforcement::default(),
             block_packets: vec![0; MAX_BLOCKS as usize],
-            piece_buffer: Rc::new(Cell::new(Some(Box::new(payload::PieceBuffer::EMPTY)))),
+            cpus: vec![OfCpu::new()],
             now: 0,
+            cpu: 0,
+            flow_marks: vec![0; FLOW_MARKS],
             quic_flows: HashSet::new(),
-            quic_initials: InitialWindow::default(),
         }
     }
 
@@ -91,6 +111,19 @@ impl HostEngine {
     /// Sets the time, in ticks.
     pub const fn set_now(&mut self, ticks: u32) {
         self.now = ticks;
+    }
+
+    /// Handles frames on this CPU from now on, which has slots of its own.
+    pub fn set_cpu(&mut self, cpu: u16) {
+        let count = self.settings.slots_per_cpu as usize * (usize::from(cpu) + 1);
+        self.slots.borrow_mut().extend(count);
+        if self.swept.len() < count {
+            self.swept.resize(count, SlotVersion::default());
+        }
+        while self.cpus.len() <= usize::from(cpu) {
+            self.cpus.push(OfCpu::new());
+        }
+        self.cpu = cpu;
     }
 
     /// Sets the enforcement switch.
@@ -207,7 +240,7 @@ impl HostEngine {
         self.services.tcp[usize::from(port.to_be())] & port::SUSPECT != 0
     }
 
-    /// Forgets flows, counts, and the ports on which SMB was recognised.
+    /// Forgets flows, counts, and the ports and flows on which SMB or WebDAV was recognised.
     pub fn reset(&mut self) {
         let count = self.swept.len();
         self.slots = Rc::new(RefCell::new(Slots::new(count)));
@@ -217,7 +250,8 @@ impl HostEngine {
         self.block_packets.fill(0);
         self.records.clear();
         self.services.tcp.iter_mut().for_each(|kind| *kind &= !port::SUSPECT);
+        self.flow_marks.fill(0);
         self.count_quic(&[]);
-        self.quic_initials = InitialWindow::default();
+        self.cpus.iter_mut().for_each(|cpu| cpu.quic_initials = InitialWindow::default());
     }
 }

@@ -28,6 +28,11 @@ const SINGLE: &[(Counter, &str, &str)] = &[
         "Packets whose counts were in records that the ring could not take",
     ),
     (Counter::Evicted, "flow_slot_evictions", "Flows that left their slot because another flow needed it"),
+    (
+        Counter::FlowMarksReplaced,
+        "flow_marks_replaced",
+        "Connections on unwatched ports whose mark another one took, so that another CPU may not count their packets",
+    ),
     (Counter::Unfollowed, "unfollowed_messages", "Times that the messages of a flow could not be followed"),
     (Counter::QuicInitials, "quic_initials", "First packets of QUIC connections that cross the border"),
     (

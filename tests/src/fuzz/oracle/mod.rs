@@ -2,9 +2,10 @@
 //! rest from the standards.
 //!
 //! Takes a frame, gives its expected outcome, or the reason why the oracle does not know it. It does not parse tunnels and
-//! PPPoE, and knows of no flows.
+//! PPPoE, and knows of no flow slots.
 
 mod exempt;
+mod followed;
 mod headers;
 mod places;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use sensor_user::{
 pub(super) use self::places::embedded;
 use self::{
     exempt::Exempt,
+    followed::{Followed, Standing},
     headers::{Packet, Transport},
     places::{Place, Places},
 };
@@ -90,8 +92,25 @@ pub struct Oracle {
     tunnels: bool,
     enforcing: bool,
     blocked: Vec<Target>,
-    /// TCP ports on which SMB or WebDAV was recognised: whether their packets count depends on flows.
+    /// TCP ports of packets in which SMB or WebDAV was recognised: at least one of each two is marked.
     suspected: HashSet<u16>,
+    /// TCP ports that WebDAV was asked of: they are marked for certain.
+    servers: HashSet<u16>,
+    /// Connections on unwatched ports.
+    followed: Followed,
+}
+
+/// What is recognised in a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Recognition {
+    /// Nothing.
+    Nothing,
+    /// The oracle does not know, for this reason.
+    Unsure(&'static str),
+    /// Something between hosts of which one is exempt.
+    Exempt,
+    /// SMB or WebDAV, between this client and this server if it says so.
+    Ours(Option<(IpAddr, IpAddr)>),
 }
 
 impl Oracle {
@@ -106,14 +125,25 @@ impl Oracle {
             enforcing,
             blocked: blocked.to_vec(),
             suspected: HashSet::new(),
+            servers: HashSet::new(),
+            followed: Followed::default(),
         }
     }
 
-    /// Notes that a packet between these ports was kept: from now on an unwatched one of them is marked.
-    pub fn kept(&mut self, transport: u8, ports: [u16; 2]) {
-        if transport == TCP && ports.iter().all(|port| self.service(TCP, *port).is_none()) {
+    /// Notes that a packet between these ends was kept: if no port is watched, one of them is marked now.
+    pub fn kept(&mut self, transport: u8, local: SocketAddr, remote: SocketAddr) {
+        if self.mark_one(transport, [local.port(), remote.port()]) {
+            self.followed.kept((local, remote));
+        }
+    }
+
+    /// Whether no port is watched, so that one of them is marked.
+    fn mark_one(&mut self, transport: u8, ports: [u16; 2]) -> bool {
+        let unwatched = transport == TCP && ports.iter().all(|port| self.service(TCP, *port).is_none());
+        if unwatched {
             self.suspected.extend(ports);
         }
+        unwatched
     }
 
     /// Notes that a frame was cut out of its connection: the program knew by its content, or by its ports, what it is.
@@ -122,7 +152,7 @@ impl Oracle {
     /// If it cannot read the frame's headers, and so does not know which port was marked.
     pub fn cut(&mut self, frame: &[u8], link: Link) -> Result<(), Opinion> {
         let packet = headers::packet(frame, link, self.tunnels)?;
-        self.kept(packet.transport as u8, [packet.source.port(), packet.destination.port()]);
+        self.mark_one(packet.transport as u8, [packet.source.port(), packet.destination.port()]);
         Ok(())
     }
 
@@ -159,7 +189,7 @@ impl Oracle {
             return Opinion::Foreign;
         }
         if [packet.source, packet.destination].iter().any(|end| self.suspected.contains(&end.port())) {
-            return Opinion::Unsure("a port under suspicion");
+            return self.on_marked_port(&packet, frame.len(), link);
         }
         self.by_content(&packet, frame.len(), link)
     }
@@ -229,15 +259,56 @@ impl Oracle {
 
     /// A TCP packet on ports that nothing is known of.
     fn by_content(&self, packet: &Packet<'_>, frame_len: usize, link: Link) -> Opinion {
-        let shortest = SHORTEST_MESSAGE + if link == Link::Ethernet { 14 } else { 0 };
-        let Some(segment) = packet.segment else { return Opinion::Foreign };
+        if is_too_short(frame_len, link) {
+            return Opinion::Foreign;
+        }
+        self.by_recognition(packet, self.recognition(packet))
+    }
+
+    /// A TCP packet of which a port is marked, or may be.
+    fn on_marked_port(&self, packet: &Packet<'_>, frame_len: usize, link: Link) -> Opinion {
+        let Some(account) = self.crossing(packet).ok().and_then(|side| account(packet, side)) else {
+            return Opinion::Foreign;
+        };
+        let recognition = self.recognition(packet);
+        if recognition != Recognition::Nothing {
+            // Where the port is marked it is recognised at any length.
+            return if is_too_short(frame_len, link) {
+                Opinion::Unsure("a short message on a port that may be marked")
+            } else {
+                self.by_recognition(packet, recognition)
+            };
+        }
+        if answers_webdav(packet) {
+            return if self.servers.contains(&packet.source.port()) {
+                self.by_recognition(packet, self.between(packet.destination, packet.source))
+            } else {
+                Opinion::Unsure("an answer from a port that may be marked")
+            };
+        }
+        match self.followed.standing((account.local, account.remote)) {
+            Standing::Not => Opinion::Foreign,
+            Standing::Perhaps => Opinion::Unsure("a connection that may be followed"),
+            // That depends on whether the CPU has a slot of it.
+            Standing::Followed if account.tcp_flags & tcp::SYN != 0 => {
+                Opinion::Unsure("a SYN in a connection that is followed")
+            }
+            Standing::Followed => {
+                self.if_not_blocked(account, (packet.source.ip(), packet.destination.ip()), None)
+            }
+        }
+    }
+
+    /// What the first bytes of a segment are, on whatever port.
+    fn recognition(&self, packet: &Packet<'_>) -> Recognition {
+        let Some(segment) = packet.segment else { return Recognition::Nothing };
         let beginning = match segment.payload.get(..8) {
-            Some(beginning) if segment.payload_len >= 8 && frame_len >= shortest => beginning,
-            _ => return Opinion::Foreign,
+            Some(beginning) if segment.payload_len >= 8 => beginning,
+            _ => return Recognition::Nothing,
         };
         match beginning {
             // RFC 1002 4.3.2: a session request for two encoded names.
-            [0x81, ..] => Opinion::Unsure("a session request"),
+            [0x81, ..] => Recognition::Unsure("a session request"),
             // MS-CIFS 2.2.3.1, MS-SMB2 2.2.1, 2.2.41 and 2.2.42, each behind the header of a session message.
             [0, _, _, _, 0xFC..=0xFF, b'S', b'M', b'B'] if smb_header(segment.payload) => {
                 let (source, destination) = (packet.source.ip(), packet.destination.ip());
@@ -245,18 +316,60 @@ impl Oracle {
                 let paired =
                     self.exempt.request(source, destination) != self.exempt.request(destination, source);
                 if touched(source) || touched(destination) || paired && !self.blocked.is_empty() {
-                    return Opinion::Unsure("who is exempt by what is said");
+                    return Recognition::Unsure("who is exempt by what is said");
                 }
-                self.if_it_crosses(packet, None)
+                Recognition::Ours(None)
             }
             // RFC 9110 9.3.7, RFC 4918 9.1: requests, so the sender is the client.
-            b"OPTIONS " | b"PROPFIND" => {
-                if self.exempt.client(packet.source.ip()) || self.exempt.server(packet.destination.ip()) {
-                    return Opinion::Foreign;
-                }
-                self.if_it_crosses(packet, Some((packet.source.ip(), packet.destination.ip())))
-            }
-            _ => Opinion::Foreign,
+            b"OPTIONS " | b"PROPFIND" => self.between(packet.source, packet.destination),
+            _ => Recognition::Nothing,
+        }
+    }
+
+    /// What was recognised between this client and this server, unless one of them is exempt.
+    fn between(&self, client: SocketAddr, server: SocketAddr) -> Recognition {
+        if self.exempt.client(client.ip()) || self.exempt.server(server.ip()) {
+            return Recognition::Exempt;
+        }
+        Recognition::Ours(Some((client.ip(), server.ip())))
+    }
+
+    fn by_recognition(&self, packet: &Packet<'_>, recognition: Recognition) -> Opinion {
+        match recognition {
+            Recognition::Nothing | Recognition::Exempt => Opinion::Foreign,
+            Recognition::Unsure(reason) => Opinion::Unsure(reason),
+            Recognition::Ours(roles) => self.if_it_crosses(packet, roles),
+        }
+    }
+
+    /// Learns from a frame of which this was the opinion, and in which the mark of a connection was replaced, or not.
+    pub fn learn(&mut self, frame: &[u8], link: Link, opinion: Opinion, has_replaced: bool) {
+        if has_replaced {
+            self.followed.doubt_all();
+        }
+        let Ok(packet) = headers::packet(frame, link, self.tunnels) else {
+            self.followed.unreadable(frame);
+            return;
+        };
+        let unwatched =
+            [packet.source, packet.destination].iter().all(|end| self.service(TCP, end.port()).is_none());
+        let Some(account) = self.crossing(&packet).ok().and_then(|side| account(&packet, side)) else {
+            return;
+        };
+        if packet.transport != Transport::Tcp || !unwatched || !self.services.smb_any_port {
+            return;
+        }
+        let ends = (account.local, account.remote);
+        let is_ours = matches!(self.recognition(&packet), Recognition::Ours(_)) || answers_webdav(&packet);
+        match opinion {
+            Opinion::Kept(_) if is_ours => self.followed.recognised(ends),
+            _ if account.tcp_flags & tcp::SYN != 0 => self.followed.begun_anew(ends),
+            _ => {}
+        }
+        if matches!(opinion, Opinion::Kept(_) | Opinion::Cut)
+            && let Recognition::Ours(Some(_)) = self.recognition(&packet)
+        {
+            self.servers.insert(packet.destination.port());
         }
     }
 
@@ -278,6 +391,23 @@ impl Oracle {
             (Place::External, Place::External) => Err(Counter::Transit),
         }
     }
+}
+
+/// Whether nothing is looked for in a frame of this length on ports that nothing is known of.
+fn is_too_short(frame_len: usize, link: Link) -> bool {
+    frame_len < SHORTEST_MESSAGE + if link == Link::Ethernet { 14 } else { 0 }
+}
+
+/// Whether a segment begins with an answer of the status 401 (RFC 9110 15.5.2) or 207 (RFC 4918 11.1).
+fn answers_webdav(packet: &Packet<'_>) -> bool {
+    packet.segment.is_some_and(|segment| {
+        segment.payload_len >= 8
+            && matches!(
+                segment.payload,
+                [b'H', b'T', b'T', b'P', b'/', b'1', b'.', _, b' ', b'4', b'0', b'1', ..]
+                    | [b'H', b'T', b'T', b'P', b'/', b'1', b'.', _, b' ', b'2', b'0', b'7', ..]
+            )
+    })
 }
 
 /// Whether a datagram begins with an Initial packet of QUIC (RFC 9000 17.2.2, RFC 9369 3) and is long enough for one of a client

@@ -73,7 +73,8 @@ fn smb_is_recognised_by_its_first_bytes_until_its_port_is_marked() {
     assert_eq!(kept(&elsewhere.clone().payload(&message)).payload, 68);
     let options: Options = "any-port slots=1".parse().unwrap();
     let mut oracle = Oracle::new(&options.setup().unwrap().config, false, &[]);
-    oracle.kept(TCP, [50_000, 4445]);
+    let (local, remote) = ("10.0.0.2:50000".parse().unwrap(), "8.8.4.4:4445".parse().unwrap());
+    oracle.kept(TCP, local, remote);
     assert!(matches!(oracle.judge(&elsewhere.build(), Link::Ethernet), Opinion::Unsure(_)));
 }
 
@@ -103,5 +104,31 @@ fn packet_that_was_cut_marks_its_port_or_says_that_it_cannot_be_read() {
     assert_eq!(oracle.cut(&frame[..20], Link::Ethernet), Err(Opinion::Unsure("a cut network header")));
     assert_eq!(oracle.judge(&frame, Link::Ethernet), Opinion::Foreign);
     oracle.cut(&frame, Link::Ethernet).unwrap();
-    assert_eq!(oracle.judge(&frame, Link::Ethernet), Opinion::Unsure("a port under suspicion"));
+    let answer = Frame::tcp("8.8.8.8:4000", "10.0.0.1:50000").flags(tcp::ACK).payload(b"HTTP/1.1 401 U");
+    let unsure = Opinion::Unsure("an answer from a port that may be marked");
+    assert_eq!(oracle.judge(&answer.build(), Link::Ethernet), unsure);
+}
+
+#[test]
+fn connection_is_followed_from_a_request_on_until_a_syn() {
+    let options: Options = "any-port slots=1".parse().unwrap();
+    let mut oracle = Oracle::new(&options.setup().unwrap().config, false, &[]);
+    let (client, server) = ("10.0.0.2:50000", "8.8.4.4:8080");
+    let request = format!("PROPFIND / HTTP/1.1\r\n{:040}", 0);
+    let page = |to: &str| Frame::tcp(server, to).flags(tcp::ACK).payload(b"HTTP/1.1 200 OK").build();
+    let mut step = |frame: Vec<u8>| {
+        let opinion = oracle.judge(&frame, Link::Ethernet);
+        oracle.learn(&frame, Link::Ethernet, opinion, false);
+        if let Opinion::Kept(Account { local, remote, .. }) = opinion {
+            oracle.kept(TCP, local, remote);
+        }
+        opinion
+    };
+    assert_eq!(step(page(client)), Opinion::Foreign);
+    let asked = Frame::tcp(client, server).flags(tcp::ACK).payload(request.as_bytes()).build();
+    assert!(matches!(step(asked), Opinion::Kept(_)));
+    assert!(matches!(step(page(client)), Opinion::Kept(_)));
+    assert_eq!(step(page("10.0.0.3:50000")), Opinion::Foreign, "another client of the same port");
+    step(Frame::tcp(client, server).build());
+    assert_eq!(step(page(client)), Opinion::Unsure("a connection that may be followed"));
 }
