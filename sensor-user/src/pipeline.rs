@@ -157,7 +157,7 @@ impl Pipeline {
     /// Writes the events so far, together with the changed state.
     pub fn write(&mut self, now: Moment) {
         for pair in self.core.take_completed() {
-            self.output.look_ahead(pair);
+            self.output.prefetch(pair);
         }
         self.pass_on();
         self.note_critical();
@@ -169,6 +169,9 @@ impl Pipeline {
         if self.events.is_empty() && !due && !follows {
             return;
         }
+        for enriched in &self.output.complete(&mut self.events) {
+            self.core.step(Input::Enriched { enriched, is_said: true }, now, &mut self.events);
+        }
         let mut batch = Batch {
             events: std::mem::take(&mut self.events),
             changes: self.core.take_changes(now.at),
@@ -179,9 +182,6 @@ impl Pipeline {
         }
         self.follow(&mut batch, now.at);
         self.output.take(batch, now.at);
-        for enriched in &self.output.take_said() {
-            self.core.step(Input::Enriched { enriched, is_said: true }, now, &mut self.events);
-        }
     }
 
     /// The end of the run: writes everything that is left.

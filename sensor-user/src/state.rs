@@ -19,7 +19,9 @@ pub use self::ended::EndedFlow;
 use crate::{
     ecs,
     response::{StoredBlocks, VerdictEntry},
-    storage::{BLOCKS, Contact, IncidentRow, QuotaRow, RingPlace, RowBatch, Rows, TERM_CLOCK, VerdictRow},
+    storage::{
+        BLOCKS, Contact, IncidentRow, QuotaRow, RingPlace, RowBatch, Rows, TERM_CLOCK, VerdictRow, day_of,
+    },
 };
 
 /// The state of an earlier run.
@@ -120,8 +122,10 @@ fn contacts(incident: &Incident) -> impl Iterator<Item = Contact> {
     let (internal, external) = (&incident.internal.addresses, &incident.external.addresses);
     let pairs =
         internal.iter().flat_map(move |internal| external.iter().map(move |external| (internal, external)));
-    pairs.flat_map(|(internal, external)| {
-        [incident.first, incident.last].map(|at| Contact {
+    let days = [incident.first, incident.last].map(|at| day_of(at.unix_nanos()));
+    let times = [Some(incident.first), (days[0] != days[1]).then_some(incident.last)];
+    pairs.flat_map(move |(internal, external)| {
+        times.into_iter().flatten().map(move |at| Contact {
             external: external.to_string(),
             internal: internal.to_string(),
             at: at.unix_nanos(),

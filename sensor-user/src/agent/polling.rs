@@ -8,7 +8,7 @@ use super::{POLL_INTERVAL, POLL_TIMEOUT};
 use crate::kernel::poll_timer::PollTimer;
 
 /// Time between the first looks behind a few records, and their number: what answers a packet comes soon.
-const SOON: Duration = Duration::from_micros(100);
+const SOON: Duration = Duration::from_micros(50);
 const LOOKS_SOON: u32 = 5;
 
 /// More records at once than this are a flood, which is read in larger batches.
@@ -101,7 +101,7 @@ mod tests {
             looks += 1;
             assert!(looks < 1_000, "it does not stop");
         }
-        // Five looks in the first 500 µs at most, and then one each 500 µs.
+        // Five looks in the first 250 µs at most, and then one each 500 µs.
         assert!((1..=60).contains(&looks), "{looks} looks");
         assert!(began.elapsed() >= POLL_TIMEOUT);
     }

@@ -95,7 +95,8 @@ pub(super) fn document(summary: &CampaignSummary, sensor: &Sensor) -> CampaignDo
         data_stream: DataStream::of(DocumentKind::Incident),
         message: summary.sentence(),
         event: Event {
-            kind: if summary.action == CampaignAction::Updated { EventKind::Event } else { EventKind::Alert },
+            // One alert for each campaign: that its severity rises, its incidents say.
+            kind: if summary.action == CampaignAction::Opened { EventKind::Alert } else { EventKind::Event },
             category: vec![Category::Network, Category::IntrusionDetection],
             types: vec![EventType::Info],
             action: action.to_owned(),

@@ -110,7 +110,7 @@ pub(super) fn document(
             dataset: DocumentKind::Incident.dataset(),
             id: Some(id(incident, verdict_entry)),
             sequence: None,
-            // Whoever was told of the incident is told of the verdict.
+            // An output that takes the incident takes the verdict.
             severity: Some(incident.severity),
             risk_score: Some(incident.risk_score),
             start: at.clone(),

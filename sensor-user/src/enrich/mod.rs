@@ -3,7 +3,7 @@
 //! [`Enriching`] stands between the core and the store. A thread of its own answers its questions; the reader never waits for it.
 //! The answers are rendered and stored with the incident.
 
-mod ahead;
+mod prefetch;
 mod stage;
 mod worker;
 

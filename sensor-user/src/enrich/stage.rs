@@ -34,7 +34,8 @@ pub struct Enriching<O> {
     output: O,
     lookups: LookupSender,
     waiting: VecDeque<WaitingBatch>,
-    said: Vec<Enriched>,
+    /// New incidents that come next and have what is known already.
+    completed: BTreeSet<IncidentId>,
 }
 
 /// A batch that waits, or stands behind one that does.
@@ -49,7 +50,7 @@ impl<O: Output> Enriching<O> {
     /// Enriches what goes to `output`.
     #[must_use]
     pub const fn new(output: O, lookups: LookupSender) -> Self {
-        Self { output, lookups, waiting: VecDeque::new(), said: Vec::new() }
+        Self { output, lookups, waiting: VecDeque::new(), completed: BTreeSet::new() }
     }
 
     /// Passes on the first batches, as far as `is_ready` says so.
@@ -75,9 +76,9 @@ fn is_due(waiting: &WaitingBatch, now: Timestamp) -> bool {
 }
 
 /// Adds what was found to the events of its incident. Returns whether there is one.
-fn add(enriched: &Enriched, batch: &mut Batch) -> bool {
+fn add(enriched: &Enriched, events: &mut [Event]) -> bool {
     let mut is_said = false;
-    for event in &mut batch.events {
+    for event in events {
         if let Event::Incident(event) = event
             && event.incident.id == enriched.incident
         {
@@ -96,14 +97,10 @@ fn incident_of(event: &Event) -> Option<&IncidentEvent> {
 }
 
 impl<O: Output> Output for Enriching<O> {
-    fn take(&mut self, mut batch: Batch, now: Timestamp) {
+    fn take(&mut self, batch: Batch, now: Timestamp) {
         let mut awaited = BTreeSet::new();
-        let said = self.said.len();
         for event in batch.events.iter().filter_map(incident_of) {
-            if event.action == IncidentAction::Opened
-                && let Some(known) = self.lookups.known(Lookup::of(&event.incident))
-            {
-                self.said.push(known);
+            if event.action == IncidentAction::Opened && self.completed.remove(&event.incident.id) {
                 continue;
             }
             let asked = self.lookups.ask(Lookup::of(&event.incident));
@@ -112,26 +109,31 @@ impl<O: Output> Output for Enriching<O> {
                 awaited.insert(event.incident.id);
             }
         }
-        for enriched in &self.said[said..] {
-            add(enriched, &mut batch);
-        }
+        self.completed.clear();
         self.waiting.push_back(WaitingBatch { batch, since: now, awaited });
         self.release(now);
     }
 
-    fn look_ahead(&mut self, pair: HostPair) {
-        self.lookups.ask_ahead(pair);
+    fn prefetch(&mut self, pair: HostPair) {
+        self.lookups.prefetch(pair);
     }
 
-    fn take_said(&mut self) -> Vec<Enriched> {
-        std::mem::take(&mut self.said)
+    fn complete(&mut self, events: &mut [Event]) -> Vec<Enriched> {
+        let new =
+            events.iter().filter_map(incident_of).filter(|event| event.action == IncidentAction::Opened);
+        let known: Vec<_> = new.filter_map(|event| self.lookups.known(Lookup::of(&event.incident))).collect();
+        for enriched in &known {
+            self.completed.insert(enriched.incident);
+            add(enriched, events);
+        }
+        known
     }
 
     fn enrich(&mut self, enriched: &Enriched, now: Timestamp) -> bool {
         let mut is_said = false;
         for waiting in &mut self.waiting {
             waiting.awaited.remove(&enriched.incident);
-            is_said |= add(enriched, &mut waiting.batch);
+            is_said |= add(enriched, &mut waiting.batch.events);
         }
         self.release(now);
         is_said
@@ -309,23 +311,27 @@ mod tests {
     }
 
     #[test]
-    fn new_incident_between_hosts_that_were_looked_up_ahead_does_not_wait() {
+    fn new_incident_between_prefetched_hosts_does_not_wait() {
         use IncidentAction::{Escalated, Opened};
         let (mut stage, questions, passed) = stage(8);
         let leak = fixtures::leak_accepted();
-        stage.look_ahead(pair(&leak));
-        assert_eq!(questions.try_iter().collect::<Vec<_>>(), [Question::Ahead(pair(&leak))]);
+        stage.prefetch(pair(&leak));
+        assert_eq!(questions.try_iter().collect::<Vec<_>>(), [Question::Prefetch(pair(&leak))]);
         let facts = known(&leak);
-        stage.lookups.ahead().answer(pair(&leak), facts.internal.clone(), facts.external.clone(), leak.last);
-        stage.look_ahead(pair(&leak));
+        stage.lookups.prefetched().answer(
+            pair(&leak),
+            facts.internal.clone(),
+            facts.external.clone(),
+            leak.last,
+        );
+        stage.prefetch(pair(&leak));
         assert_eq!(questions.try_iter().count(), 0, "it is known");
         let mut both = batch(Opened, &leak);
         both.events.extend(batch(Escalated, &leak).events);
+        assert_eq!(stage.complete(&mut both.events), [facts]);
         stage.take(both, fixtures::after(0));
         let mac = Some(MAC.to_owned());
         assert_eq!(*passed.borrow(), [(Opened, mac.clone()), (Escalated, mac)]);
-        assert_eq!(stage.take_said(), [facts]);
-        assert!(stage.take_said().is_empty());
         let later = [Question::Known(Lookup::of(&leak)), Question::Incident(Lookup::of(&leak))];
         assert_eq!(
             questions.try_iter().collect::<Vec<_>>(),
@@ -335,7 +341,9 @@ mod tests {
         // Of another pair nothing is known.
         let internal = Party { addresses: vec!["10.0.0.77".parse().unwrap()], ..leak.internal.clone() };
         let other = Incident { internal, ..leak };
-        stage.take(batch(Opened, &other), fixtures::after(10));
-        assert_eq!((passed.borrow().len(), stage.take_said().len()), (2, 0));
+        let mut unknown = batch(Opened, &other);
+        assert_eq!(stage.complete(&mut unknown.events), []);
+        stage.take(unknown, fixtures::after(10));
+        assert_eq!(passed.borrow().len(), 2, "it waits");
     }
 }

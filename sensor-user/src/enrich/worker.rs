@@ -20,7 +20,7 @@ use sensor_core::{
 };
 use tokio::sync::mpsc;
 
-use super::ahead::{Ahead, Rate};
+use super::prefetch::{Prefetched, Rate};
 use crate::{
     config::Config,
     hosts::{ConfiguredNames, Sighting, Sources},
@@ -69,7 +69,7 @@ pub(super) enum Question {
     /// The same, but the first answer is known.
     Known(Lookup),
     /// Facts about hosts that may be those of an incident soon.
-    Ahead(HostPair),
+    Prefetch(HostPair),
 }
 
 /// Asks the thread. It ends when this is dropped.
@@ -77,7 +77,7 @@ pub(super) enum Question {
 pub struct LookupSender {
     questions: SyncSender<Question>,
     names: ConfiguredNames,
-    ahead: Ahead,
+    prefetched: Prefetched,
     rate: Rate,
 }
 
@@ -89,18 +89,19 @@ impl LookupSender {
 
     /// The answer about a new incident, where its hosts were looked up a moment ago. Never waits.
     pub(super) fn known(&self, question: Lookup) -> Option<Enriched> {
-        let known = self.ahead.known(&question)?;
+        let known = self.prefetched.known(&question)?;
         // A file may change, and then the answer is another one.
         let _ = self.questions.try_send(Question::Known(question));
         Some(known)
     }
 
     /// Asks about hosts that may be those of an incident soon, unless there are too many. Never waits.
-    pub(super) fn ask_ahead(&mut self, pair: HostPair) {
-        if self.ahead.wants(pair)
-            && !(self.rate.admits(Instant::now()) && self.questions.try_send(Question::Ahead(pair)).is_ok())
+    pub(super) fn prefetch(&mut self, pair: HostPair) {
+        if self.prefetched.wants(pair)
+            && !(self.rate.admits(Instant::now())
+                && self.questions.try_send(Question::Prefetch(pair)).is_ok())
         {
-            self.ahead.give_up();
+            self.prefetched.give_up();
         }
     }
 
@@ -113,14 +114,14 @@ impl LookupSender {
     #[cfg(test)]
     pub(super) fn alone(room: usize) -> (Self, Receiver<Question>) {
         let (sender, questions) = sync_channel(room);
-        let (names, ahead) = (ConfiguredNames::default(), Ahead::default());
-        (Self { questions: sender, names, ahead, rate: Rate::default() }, questions)
+        let (names, prefetched) = (ConfiguredNames::default(), Prefetched::default());
+        (Self { questions: sender, names, prefetched, rate: Rate::default() }, questions)
     }
 
-    /// Where the thread puts what it looked up ahead.
+    /// Where the thread puts prefetched facts.
     #[cfg(test)]
-    pub(super) const fn ahead(&self) -> &Ahead {
-        &self.ahead
+    pub(super) const fn prefetched(&self) -> &Prefetched {
+        &self.prefetched
     }
 }
 
@@ -138,20 +139,20 @@ pub fn start(
     names.set(&config.named_addresses);
     let (servers, state_dir) = (&config.dns_servers, config.state_dir.clone());
     let sources = Sources::start(&config.hosts, servers, names.clone(), state_dir, supervisor)?;
-    let ahead = Ahead::default();
-    let worker = Worker { sources, answers, ahead: ahead.clone(), recent: VecDeque::new() };
+    let prefetched = Prefetched::default();
+    let worker = Worker { sources, answers, prefetched: prefetched.clone(), recent: VecDeque::new() };
     supervisor.spawn("enrich", move || {
         worker.run(&questions);
         Ok::<_, std::convert::Infallible>(())
     })?;
-    Ok((LookupSender { questions: sender, names, ahead, rate: Rate::default() }, enriched))
+    Ok((LookupSender { questions: sender, names, prefetched, rate: Rate::default() }, enriched))
 }
 
 /// Answers what is asked, until nobody asks any more.
 struct Worker {
     sources: Sources,
     answers: mpsc::Sender<Enriched>,
-    ahead: Ahead,
+    prefetched: Prefetched,
     /// The latest questions, the last one at the end.
     recent: VecDeque<(Instant, Lookup)>,
 }
@@ -169,7 +170,7 @@ impl Worker {
             waiting(Wait::Files, || fault::point("enrich"));
             if looked.elapsed() >= REFRESH {
                 if waiting(Wait::Files, || self.sources.refresh()) {
-                    self.ahead.clear();
+                    self.prefetched.clear();
                     self.answer_again();
                 }
                 looked = Instant::now();
@@ -180,7 +181,7 @@ impl Worker {
                     self.answer(&question);
                 }
                 Some(Question::Known(question)) => self.remember(question),
-                Some(Question::Ahead(pair)) => self.look_ahead(pair),
+                Some(Question::Prefetch(pair)) => self.prefetch(pair),
                 None => {}
             }
         }
@@ -205,7 +206,7 @@ impl Worker {
     }
 
     /// Looks up facts about hosts that may be those of an incident soon.
-    fn look_ahead(&mut self, pair: HostPair) {
+    fn prefetch(&mut self, pair: HostPair) {
         let (internal, external) = pair;
         let now = wall_clock::now();
         let seen = (now, now, EvidenceLevel::Attempt);
@@ -213,7 +214,7 @@ impl Worker {
             Lookup { incident: IncidentId(0), internal: Some(internal), external: Some(external), seen };
         let (internal, external) =
             waiting(Wait::Files, || (self.sources.internal(internal), self.external(&question)));
-        self.ahead.answer(pair, internal, external, now);
+        self.prefetched.answer(pair, internal, external, now);
     }
 
     fn external(&mut self, question: &Lookup) -> Enrichment {
@@ -260,7 +261,7 @@ mod tests {
         answers: mpsc::Sender<Enriched>,
     ) -> Worker {
         let sources = Sources::without_reverse_dns(options, names, folder.to_owned());
-        Worker { sources, answers, ahead: Ahead::default(), recent: VecDeque::new() }
+        Worker { sources, answers, prefetched: Prefetched::default(), recent: VecDeque::new() }
     }
 
     #[test]
@@ -286,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_looked_up_ahead_and_again_when_a_file_changed() {
+    fn hosts_are_prefetched_and_again_when_a_file_changed() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("dnsmasq.leases");
         let lease = LeaseFile { file: file.clone(), format: LeaseFormat::Dnsmasq };
@@ -295,7 +296,7 @@ mod tests {
         let (answers, mut enriched) = mpsc::channel(MAX_WAITING);
         let (mut lookups, questions) = LookupSender::alone(8);
         let mut worker = worker(&options, ConfiguredNames::default(), folder.path(), answers);
-        worker.ahead = lookups.ahead().clone();
+        worker.prefetched = lookups.prefetched().clone();
         let thread = thread::spawn(move || worker.run(&questions));
         let hosts: HostPair = ("10.0.0.2".parse().unwrap(), "8.8.4.4".parse().unwrap());
         let now = wall_clock::now();
@@ -306,7 +307,7 @@ mod tests {
             seen: (now, now, EvidenceLevel::Smb),
         };
         // The worker has this question before the next one.
-        lookups.ask_ahead(hosts);
+        lookups.prefetch(hosts);
         assert!(lookups.ask(question));
         assert_eq!(name(enriched.blocking_recv().unwrap()).as_deref(), Some("pc-ann"));
         assert_eq!(lookups.known(question).and_then(name).as_deref(), Some("pc-ann"));

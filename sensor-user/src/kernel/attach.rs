@@ -31,7 +31,7 @@ use super::{
 pub enum AttachError {
     /// Another XDP program is attached.
     #[error(
-        "interface {interface} has an XDP program already: {program}. Stop whoever put it there, or use TC with \
+        "interface {interface} has an XDP program already: {program}. Stop the program that attached it, or use TC with \
          `ingress = \"tc\"`"
     )]
     Busy {

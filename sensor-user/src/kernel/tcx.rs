@@ -45,7 +45,7 @@ pub(super) fn programs(interface: u32, place: bpf_attach_type) -> io::Result<Vec
             revision: 0,
         };
         let command = bpf_cmd::BPF_PROG_QUERY as libc::c_int;
-        // SAFETY: the kernel writes into `query` alone, of the length that it is told, and at most `count` words into `programs`;
+        // SAFETY: the kernel writes into `query` alone, of the length that it is given, and at most `count` words into `programs`;
         // both live until the call returns.
         let status = unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut query, size_of::<Query>()) };
         if status == 0 {

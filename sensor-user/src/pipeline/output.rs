@@ -51,10 +51,10 @@ pub trait Output {
     fn take(&mut self, batch: Batch, now: Timestamp);
 
     /// A connection between an internal host and an external one may become part of an incident.
-    fn look_ahead(&mut self, _pair: HostPair) {}
+    fn prefetch(&mut self, _pair: HostPair) {}
 
-    /// What documents said about the hosts of incidents since this was last asked, because it was known before.
-    fn take_said(&mut self) -> Vec<Enriched> {
+    /// Adds what is known about the hosts of new incidents to their events, which are taken next. Returns what was added.
+    fn complete(&mut self, _events: &mut [Event]) -> Vec<Enriched> {
         vec![]
     }
 

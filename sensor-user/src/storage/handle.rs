@@ -13,7 +13,7 @@ use crate::latency::Latency;
 
 use super::{
     DocumentQuery, DocumentRow, RowBatch, StorageError,
-    recent::Recent,
+    recent::RecentDocuments,
     subscriber::{RemovedDocument, Subscriber, Subscribers},
 };
 
@@ -55,7 +55,7 @@ struct Progress {
     /// Readers found damage in the database of this generation, counted from 1; 0 if none did.
     damaged: AtomicU64,
     subscribers: Subscribers,
-    recent: Recent,
+    recent: RecentDocuments,
     latency: Latency,
 }
 

@@ -13,7 +13,7 @@ const MAX_BYTES: usize = 1 << 20;
 
 /// The last documents of one database, without a gap.
 #[derive(Debug, Default)]
-pub(super) struct Recent(Mutex<Last>);
+pub(super) struct RecentDocuments(Mutex<Last>);
 
 #[derive(Debug, Default)]
 struct Last {
@@ -21,7 +21,7 @@ struct Last {
     bytes: usize,
 }
 
-impl Recent {
+impl RecentDocuments {
     fn lock(&self) -> MutexGuard<'_, Last> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn what_is_no_more_in_memory_is_read_from_the_database() {
-        let recent = Recent::default();
+        let recent = RecentDocuments::default();
         assert_eq!(recent.documents(&all(), u64::MAX), None);
         recent.add((7..9).map(|place| row(place, "")));
         let behind = |after| recent.documents(&DocumentQuery { after, ..all() }, u64::MAX);
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn is_bounded_by_number_and_bytes() {
-        let recent = Recent::default();
+        let recent = RecentDocuments::default();
         recent.add((1..=2 * MAX_DOCUMENTS as u64).map(|place| row(place, "")));
         assert_eq!(recent.lock().documents.len(), MAX_DOCUMENTS);
         let long = "x".repeat(MAX_BYTES / 4);

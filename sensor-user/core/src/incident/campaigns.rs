@@ -40,7 +40,7 @@ struct Campaign {
 pub enum CampaignAction {
     /// It is one now: an alert.
     Opened,
-    /// Its severity rose: an alert.
+    /// Its severity rose.
     Escalated,
     /// It doubled, or nothing was added for a while.
     Updated,

@@ -97,7 +97,7 @@ fn block(incident: &Incident) -> Option<String> {
 fn by_role(incident: &Incident, steps: &mut Steps) {
     let Some(asset) = &incident.internal.asset else { return };
     let (host, other) = (incident.internal.named_phrase(), incident.external.phrase());
-    let whom = asset.owner.as_deref().map_or_else(|| format!("whoever runs {host}"), clean);
+    let whom = asset.owner.as_deref().map_or_else(|| format!("the person who runs {host}"), clean);
     match (&asset.role, incident.direction) {
         (Some(AssetRole::Scanner), Direction::Outbound) => {
             steps.check.push(format!("Ask {whom} whether this scan was ordered, and by whom."));

@@ -1,14 +1,14 @@
 //! Time from the packet with the evidence, an SMB message, to the line that reports it.
 
 use std::{
-    io::Write as _,
-    net::{Ipv4Addr, SocketAddr, TcpStream},
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::Path,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
-use sensor_lab::{Answer, TcpListener, Topology, address};
+use sensor_lab::{Topology, address};
 use serde_json::Value;
 
 use crate::{
@@ -47,13 +47,14 @@ pub(crate) fn measure(effort: &Effort, program: &Path) -> Result<Vec<Row>> {
     border.server().ip(&format!("route replace local {a}.{b}.0.0/16 dev lo"))?;
     border.gateway().ip(&format!("route replace {a}.{b}.0.0/16 via {}", address::SERVER_V4))?;
     let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 445));
-    let _listener = TcpListener::start(border.server(), any, Answer::Bytes(negotiate(1).to_vec()))?;
+    let listener =
+        border.server().run(|| TcpListener::bind(any))?.context("listen in the server's namespace")?;
     let agent = Agent::start(program, border.gateway(), "lan0")?;
     let mut milliseconds = Vec::new();
     for number in 0..WARM_UP + effort.alerts as u16 {
         let [high, low] = (number + 1).to_be_bytes();
         let server = SocketAddr::from((Ipv4Addr::new(a, b, high, low), 445));
-        milliseconds.push(once(&agent, &border, server)?.as_secs_f64() * 1e3);
+        milliseconds.push(once(&agent, &border, (&listener, server))?.as_secs_f64() * 1e3);
     }
     let samples = Samples::new(milliseconds.split_off(usize::from(WARM_UP)));
     let (half, most) = (samples.quantiles(0.5), samples.quantiles(0.99));
@@ -65,15 +66,23 @@ pub(crate) fn measure(effort: &Effort, program: &Path) -> Result<Vec<Row>> {
     ])
 }
 
-/// Time from before the SMB message was sent to the line that opens its incident, which the answer of the server makes.
-fn once(agent: &Agent, border: &Topology, server: SocketAddr) -> Result<Duration> {
-    let connect = || -> Result<(Instant, TcpStream)> {
+/// Time from before an SMB message was sent to the line that opens its incident. The message is the answer of the server: an incident
+/// needs SMB of both sides. The server is this thread, so that the time holds no other thread's.
+fn once(
+    agent: &Agent,
+    border: &Topology,
+    (listener, server): (&TcpListener, SocketAddr),
+) -> Result<Duration> {
+    let connect = || -> Result<TcpStream> {
         let mut stream = TcpStream::connect_timeout(&server, PATIENCE).context("connect to the server")?;
-        let start = Instant::now();
         stream.write_all(&negotiate(0)).context("send a NEGOTIATE")?;
-        Ok((start, stream))
+        Ok(stream)
     };
-    let (start, _stream) = border.client().run(connect)??;
+    let _stream = border.client().run(connect)??;
+    let (mut answering, _) = listener.accept().context("accept the client")?;
+    answering.read_exact(&mut [0; MESSAGE_LEN]).context("receive the NEGOTIATE")?;
+    let start = Instant::now();
+    answering.write_all(&negotiate(1)).context("answer it")?;
     let ip = server.ip().to_string();
     while let Some((arrived, line)) = agent.next_document(PATIENCE) {
         let document: Value = serde_json::from_str(&line).context("read an alert")?;

@@ -35,7 +35,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             .findings(&["smb-sweep"])
             .techniques(&["T1046"])
             .never(&["T1048", "T1190", "T1133", "T1187"])
-            .message(&["300"])
+            .message(&["300", "10 answered"])
             .connections(SWEPT)
             .updates(0..=8)
     };

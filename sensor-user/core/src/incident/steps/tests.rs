@@ -60,7 +60,7 @@ fn role_of_the_host_says_whom_to_ask() {
     (asset.owner, asset.role) = (None, Some(AssetRole::FileServer));
     assert_says(
         &backup,
-        &["Ask whoever runs 10.0.0.2 (bk01) why a file server opens connections to 8.8.4.4"],
+        &["Ask the person who runs 10.0.0.2 (bk01) why a file server opens connections to 8.8.4.4"],
     );
 }
 
@@ -84,7 +84,7 @@ fn sweep_of_a_listed_scanner_may_have_been_ordered() {
     scan.internal.asset.as_mut().unwrap().role = Some(AssetRole::Scanner);
     assert_says(&scan, &[whether]);
     scan.internal.asset.as_mut().unwrap().owner = None;
-    assert_says(&scan, &["Ask whoever runs 10.0.0.31 (bk01) whether this scan was ordered"]);
+    assert_says(&scan, &["Ask the person who runs 10.0.0.31 (bk01) whether this scan was ordered"]);
     let exposed = Incident { internal: scan.internal, ..fixtures::exposure() };
     assert!(!text(&steps(&exposed, true)).contains("was ordered"), "a stranger came to the scanner");
 }

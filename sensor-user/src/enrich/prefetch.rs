@@ -1,4 +1,4 @@
-//! What was looked up of the hosts of a connection before it became part of an incident.
+//! Facts about the hosts of a connection that are looked up before it becomes part of an incident.
 
 use std::{
     collections::VecDeque,
@@ -24,7 +24,7 @@ const MAX_IN_A_SECOND: u32 = 200;
 
 /// The facts about pairs of hosts. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Ahead(Arc<Shared>);
+pub(super) struct Prefetched(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -68,7 +68,7 @@ impl Rate {
     }
 }
 
-impl Ahead {
+impl Prefetched {
     fn lock(&self) -> MutexGuard<'_, VecDeque<Pair>> {
         self.0.pairs.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -152,36 +152,41 @@ mod tests {
 
     #[test]
     fn answer_holds_what_the_incident_shows_too() {
-        let ahead = Ahead::default();
-        assert!(ahead.wants(hosts(1)));
-        ahead.answer(hosts(1), Enrichment::default(), seen(after(100), EvidenceLevel::Connected), after(100));
-        assert!(!ahead.wants(hosts(1)), "they are known");
-        let found = |at, level| ahead.known(&question(1, (at, at, level))).map(|known| known.external);
+        let prefetched = Prefetched::default();
+        assert!(prefetched.wants(hosts(1)));
+        prefetched.answer(
+            hosts(1),
+            Enrichment::default(),
+            seen(after(100), EvidenceLevel::Connected),
+            after(100),
+        );
+        assert!(!prefetched.wants(hosts(1)), "they are known");
+        let found = |at, level| prefetched.known(&question(1, (at, at, level))).map(|known| known.external);
         assert_eq!(found(after(50), EvidenceLevel::Smb), Some(seen(after(50), EvidenceLevel::Smb)));
         assert_eq!(
             found(after(150), EvidenceLevel::Attempt),
             Some(seen(after(100), EvidenceLevel::Connected))
         );
         assert_eq!(found(after(-86_400_000), EvidenceLevel::Smb), None, "that is another day");
-        assert_eq!(ahead.known(&question(2, (after(0), after(0), EvidenceLevel::Smb))), None);
+        assert_eq!(prefetched.known(&question(2, (after(0), after(0), EvidenceLevel::Smb))), None);
         let many = Lookup { external: None, ..question(1, (after(0), after(0), EvidenceLevel::Smb)) };
-        assert_eq!(ahead.known(&many), None);
-        ahead.clear();
+        assert_eq!(prefetched.known(&many), None);
+        prefetched.clear();
         assert_eq!(found(after(50), EvidenceLevel::Smb), None);
     }
 
     #[test]
     fn what_is_asked_and_kept_is_bounded() {
-        let ahead = Ahead::default();
-        let asked = (0..=255).filter(|number| ahead.wants(hosts(*number))).count();
+        let prefetched = Prefetched::default();
+        let asked = (0..=255).filter(|number| prefetched.wants(hosts(*number))).count();
         assert_eq!(asked, MAX_ASKED);
-        ahead.give_up();
-        assert!(ahead.wants(hosts(200)) && !ahead.wants(hosts(201)));
+        prefetched.give_up();
+        assert!(prefetched.wants(hosts(200)) && !prefetched.wants(hosts(201)));
         for number in 0..=u8::MAX {
-            let _ = ahead.wants(hosts(number));
-            ahead.answer(hosts(number), Enrichment::default(), Enrichment::default(), after(0));
+            let _ = prefetched.wants(hosts(number));
+            prefetched.answer(hosts(number), Enrichment::default(), Enrichment::default(), after(0));
         }
-        assert_eq!(ahead.lock().len(), MAX_PAIRS);
+        assert_eq!(prefetched.lock().len(), MAX_PAIRS);
         let (mut rate, now) = (Rate::default(), Instant::now());
         assert_eq!((0..1_000).filter(|_| rate.admits(now)).count(), MAX_IN_A_SECOND as usize);
         assert!(rate.admits(now + Duration::from_secs(2)));
