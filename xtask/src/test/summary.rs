@@ -132,7 +132,7 @@ impl fmt::Display for Summary {
             writeln!(f, "no test ran, which counts as a failure")?;
         }
         if self.elsewhere > 0 {
-            writeln!(f, "{} tests are run by cargo xtask vm-test, not here", self.elsewhere)?;
+            writeln!(f, "tests left to cargo xtask vm-test: {}", self.elsewhere)?;
         }
         let (passed, failed, skipped) = (self.passed, self.failed.len(), self.skipped.len());
         write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
@@ -204,7 +204,7 @@ test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; 
         let summary = summary_of(&output, true);
         assert_eq!(
             summary.to_string(),
-            "1 tests are run by cargo xtask vm-test, not here\n2 passed, 0 failed, 0 skipped"
+            "tests left to cargo xtask vm-test: 1\n2 passed, 0 failed, 0 skipped"
         );
     }
 
