@@ -383,3 +383,9 @@ impl Kernel {
 pub fn has_xdp_frags() -> bool {
     KernelVersion::current().is_ok_and(|version| version >= KernelVersion::new(5, 18, 0))
 }
+
+/// Whether the kernel shows packets of its tunnels from the inner header on (Linux 5.14).
+#[must_use]
+pub fn has_inner_tunnel_headers() -> bool {
+    KernelVersion::current().is_ok_and(|version| version >= KernelVersion::new(5, 14, 0))
+}

@@ -41,7 +41,9 @@ pub use document::{
     texts,
 };
 pub use frame::{Frame, QINQ, QINQ_OLD, VLAN, extension};
-pub use kernel::{Entry, Fate, Kernel, Setup, TEST_RUN_IFINDEX, has_xdp_frags, privileged};
+pub use kernel::{
+    Entry, Fate, Kernel, Setup, TEST_RUN_IFINDEX, has_inner_tunnel_headers, has_xdp_frags, privileged,
+};
 pub use random::Xorshift;
 pub use recording::{ByteOrder, Recording, link};
 pub use records::{flows, pieces};

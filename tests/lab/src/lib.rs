@@ -1,7 +1,7 @@
 //! A network laboratory: throw-away network namespaces, the wires between them and real SMB programs inside them.
 //!
-//! It gives [`Topology`] (a client and a server on the two sides of a gateway), [`Namespace`], [`Veth`] and [`TunCable`] to build
-//! other shapes, [`Smbd`], [`Smbclient`] and [`SambaNet`] for real sessions, [`Nmbd`] for names, [`PythonClient`], [`Rclone`] and
+//! It gives [`Topology`] (a client and a server on the two sides of a gateway), [`Namespace`], [`Veth`], [`TunCable`] and
+//! [`IpTunnel`] to build other shapes, [`Smbd`], [`Smbclient`] and [`SambaNet`] for real sessions, [`Nmbd`] for names, [`PythonClient`], [`Rclone`] and
 //! [`ImpacketServer`] for those of other implementations, [`Nmap`], [`Hydra`], [`Guesser`], [`Atexec`] and [`NtlmRelay`] for attacks,
 //! [`WebDavServer`], [`WsgiDav`] and [`curl()`] for WebDAV, [`Rsyslogd`] and [`NatsServer`] as destinations, [`WebServer`] for
 //! other protocols, [`Process`] for programs under test, [`TcpListener`], [`UdpResponder`] and [`RawSocket`] for traffic that
@@ -20,6 +20,7 @@ mod curl;
 mod deadline;
 mod dnsmasq;
 mod hydra;
+mod ip_tunnel;
 mod namespace;
 mod nats_server;
 mod nmap;
@@ -47,6 +48,7 @@ pub use curl::curl;
 pub use deadline::{comes_within, patience, poll, stays};
 pub use dnsmasq::Dnsmasq;
 pub use hydra::Hydra;
+pub use ip_tunnel::IpTunnel;
 pub use namespace::Namespace;
 pub use nats_server::NatsServer;
 pub use nix::sys::signal::Signal;

@@ -42,6 +42,8 @@ pub enum Need {
     XdpTools,
     /// The network, and ext4 on a loop device.
     Disk,
+    /// Network and Samba, and wg.
+    WireGuard,
 }
 
 /// Why the whole laboratory (network and Samba) cannot be used here, or `None` if it can.
@@ -74,6 +76,7 @@ pub fn missing_for(need: Need) -> Option<String> {
         Need::Browser => missing_programs(&[("chromium", "chromium")]),
         Need::XdpTools => missing_xdp_tools(),
         Need::Disk => DISK.clone(),
+        Need::WireGuard => SAMBA.clone().or_else(|| missing_programs(&[("wg", "wireguard-tools")])),
     })
 }
 
@@ -183,7 +186,8 @@ pub fn skip(test: &str, reason: &str) {
 /// network, Samba, impacket and smbprotocol, `require_lab!(Attackers)` for those, nmap, hydra and rclone, `require_lab!(WebDav)` for the Python peers and curl, `require_lab!(Names)` for network, Samba and dnsmasq,
 /// `require_lab!(Syslog)` for namespaces and rsyslogd, `require_lab!(Nats)` for namespaces and nats-server,
 /// `require_lab!(Cgroup)` for namespaces and cgroups, `require_lab!(Prometheus)` and `require_lab!(Browser)` for namespaces and
-/// that program, `require_lab!(XdpTools)` for namespaces and xdp-loader, `require_lab!(Disk)` for namespaces and ext4 on a loop device.
+/// that program, `require_lab!(XdpTools)` for namespaces and xdp-loader, `require_lab!(Disk)` for namespaces and ext4 on a loop device,
+/// `require_lab!(WireGuard)` for network, Samba and wg.
 #[macro_export]
 macro_rules! require_lab {
     () => {

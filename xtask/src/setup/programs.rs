@@ -122,6 +122,11 @@ pub(super) const OPTIONAL: &[Program] = &[
         packages: ["xdp-tools", "xdp-tools", "xdp-tools", "xdp-tools"],
     },
     Program {
+        name: "wg",
+        purpose: "sets up WireGuard in the tests of tunnel interfaces, run in virtual machines only",
+        packages: ["wireguard-tools", "wireguard-tools", "wireguard-tools", "wireguard-tools"],
+    },
+    Program {
         name: "bpftool",
         purpose: "lists the instructions of the kernel program in a test of them",
         packages: ["bpftool", "bpftool", "bpf", "bpftool"],

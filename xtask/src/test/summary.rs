@@ -4,12 +4,17 @@ use std::fmt;
 
 use super::skips::Skip;
 
+/// How the reason of a test ends that is ignored because the task named in it runs the test.
+const ELSEWHERE: &str = "cargo xtask vm-test runs them";
+
 /// The counts so far.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
     passed: usize,
     failed: Vec<String>,
     skipped: Vec<Skip>,
+    /// Tests that another task runs.
+    elsewhere: usize,
     /// Number of tests that the running program announced, until it prints its result.
     announced: Option<usize>,
     /// Names of failed tests of the running program.
@@ -63,6 +68,10 @@ impl Summary {
             self.failures.push(test.to_owned());
         } else if let Some(reason) = verdict.strip_prefix("ignored") {
             let reason = reason.strip_prefix(", ").unwrap_or("marked as ignored");
+            if reason.ends_with(ELSEWHERE) {
+                self.elsewhere += 1;
+                return;
+            }
             self.skipped.push(Skip { test: test.to_owned(), reason: reason.to_owned() });
         }
     }
@@ -121,6 +130,9 @@ impl fmt::Display for Summary {
         }
         if self.passed == 0 && self.failed.is_empty() {
             writeln!(f, "no test ran, which counts as a failure")?;
+        }
+        if self.elsewhere > 0 {
+            writeln!(f, "tests left to cargo xtask vm-test: {}", self.elsewhere)?;
         }
         let (passed, failed, skipped) = (self.passed, self.failed.len(), self.skipped.len());
         write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
@@ -183,6 +195,17 @@ test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; 
         summary.skip_self_reported(vec![Skip { test: "a::b".to_owned(), reason: "needs root".to_owned() }]);
         assert_eq!(closing_line(&summary), "1 passed, 0 failed, 2 skipped");
         assert!(summary.is_success());
+    }
+
+    #[test]
+    fn test_of_another_task_is_not_skipped() {
+        let output =
+            PASSING.replace("needs a newer kernel", "needs these links; cargo xtask vm-test runs them");
+        let summary = summary_of(&output, true);
+        assert_eq!(
+            summary.to_string(),
+            "tests left to cargo xtask vm-test: 1\n2 passed, 0 failed, 0 skipped"
+        );
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::{
 const INIT: &str = include_str!("init.sh");
 
 /// Modules that are needed if the kernel does not have them built in: the host's files, and what the sensor attaches to.
-const MODULES: [&str; 13] = [
+const MODULES: [&str; 16] = [
     "virtio_pci",
     "9pnet_virtio",
     "9p",
@@ -33,7 +33,10 @@ const MODULES: [&str; 13] = [
     "sch_ingress",
     "cls_bpf",
     "act_mirred",
+    "ipip",
+    "ip_gre",
     "sit",
+    "wireguard",
 ];
 
 /// Packs a folder.

@@ -32,6 +32,9 @@ pub(crate) struct Arguments {
     /// Only the programs and the frames, without sessions
     #[arg(long)]
     short: bool,
+    /// A part to run, such as links; may be given several times. Default: all of them
+    #[arg(long, value_name = "NAME", conflicts_with = "short")]
+    part: Vec<String>,
     /// Write the table into docs/kernels.md
     #[arg(long)]
     write: bool,
@@ -54,15 +57,16 @@ const END: &str = "<!-- end -->\n";
 
 /// The task `vm-test`.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    if arguments.write && (arguments.short || !arguments.kernel.is_empty()) {
-        bail!("--write needs every kernel and every part: leave --kernel and --short out");
+    if arguments.write && (arguments.short || !arguments.part.is_empty() || !arguments.kernel.is_empty()) {
+        bail!("--write needs every kernel and every part: leave --kernel, --part and --short out");
     }
     let kernels = kernel::chosen(&arguments.kernel)?;
+    let parts = trial::chosen(&arguments.part, arguments.short)?;
     let steps = Steps::begin("vm-test")?;
     setup::prepare(&steps, Purpose::Tests)?;
     provide(&steps, &PROGRAMS)?;
     let agent = build_debug(&steps, "sensor-user", "smb-sensor")?;
-    let trial = Trial::build(&steps, &agent, arguments.short)?;
+    let trial = Trial::build(&steps, &agent, &parts)?;
     let mut results = Vec::new();
     for kernel in &kernels {
         let system = kernel.provide(&steps)?;

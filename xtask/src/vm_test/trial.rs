@@ -40,10 +40,12 @@ enum Work {
     Frames,
     /// A suite of the tests, and tests in it.
     Tests(&'static str, &'static [&'static str]),
+    /// A suite of the tests, and those in it that only a virtual machine runs.
+    Ignored(&'static str, &'static [&'static str]),
 }
 
 /// The parts, in their order.
-pub(super) const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     Part { name: "check", work: Work::Check, short: true },
     Part {
         name: "fixtures",
@@ -95,12 +97,27 @@ pub(super) const PARTS: [Part; 7] = [
         work: Work::Tests("point_to_point", &["session_over_tun_is_reported_with_user_and_share"]),
         short: false,
     },
+    Part { name: "links", work: Work::Ignored("point_to_point", &["ip_tunnels::"]), short: false },
     Part {
         name: "enforcement",
         work: Work::Tests("enforcement", &["hung_or_killed_agent_lets_everything_pass"]),
         short: false,
     },
 ];
+
+/// The parts with these names; all of them if none is named, or those of a short trial.
+pub(super) fn chosen(names: &[String], short: bool) -> anyhow::Result<Vec<&'static Part>> {
+    if names.is_empty() {
+        return Ok(PARTS.iter().filter(|part| part.short || !short).collect());
+    }
+    let find = |name: &String| {
+        PARTS.iter().find(|part| part.name == name).with_context(|| {
+            let known: Vec<_> = PARTS.iter().map(|part| part.name).collect();
+            format!("{name} is not a part of the trial: {}", known.join(", "))
+        })
+    };
+    names.iter().map(find).collect()
+}
 
 /// The script, and where it is.
 pub(super) struct Trial {
@@ -113,19 +130,22 @@ pub(super) const MARK: &str = "vm-test:";
 
 impl Trial {
     /// Builds the tests and writes the script.
-    pub(super) fn build(steps: &Steps, agent: &Path, short: bool) -> anyhow::Result<Self> {
+    pub(super) fn build(steps: &Steps, agent: &Path, parts: &[&'static Part]) -> anyhow::Result<Self> {
         let frames = build_debug(steps, "sensor-tests", "fuzz")?;
-        let parts: Vec<_> = PARTS.iter().filter(|part| part.short || !short).collect();
         let mut script = format!(
             "export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 TMPDIR=/tmp\n\
              export SMB_SENSOR_PATIENCE_FACTOR={PATIENCE_FACTOR} SMB_SENSOR_BIN={}\ncd {}\n",
             quoted(agent),
             quoted(&workspace_root())
         );
-        for part in &parts {
+        for part in parts {
             let command = match part.work {
                 Work::Tests(suite, names) => {
                     format!("{} --test-threads 1 {}", quoted(&build_tests(steps, suite)?), names.join(" "))
+                }
+                Work::Ignored(suite, names) => {
+                    let program = quoted(&build_tests(steps, suite)?);
+                    format!("{program} --test-threads 1 --ignored {}", names.join(" "))
                 }
                 Work::Check => format!("{} check --iface lo", quoted(agent)),
                 Work::Frames => format!(
@@ -178,4 +198,19 @@ fn build_tests(steps: &Steps, suite: &str) -> anyhow::Result<PathBuf> {
         })?;
         executable.with_context(|| format!("cargo did not name the tests of {suite}"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_chosen_by_name_or_by_length() {
+        let names = |parts: Vec<&Part>| parts.iter().map(|part| part.name).collect::<Vec<_>>();
+        assert_eq!(names(chosen(&["links".to_owned()], false).unwrap()), ["links"]);
+        assert_eq!(chosen(&[], false).unwrap().len(), PARTS.len());
+        assert_eq!(names(chosen(&[], true).unwrap()), ["check", "fixtures", "random frames"]);
+        let Err(error) = chosen(&["wires".to_owned()], false) else { panic!("there is no such part") };
+        assert!(error.to_string().contains("wires is not a part") && error.to_string().contains("links"));
+    }
 }
