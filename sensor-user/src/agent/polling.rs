@@ -9,7 +9,7 @@ use crate::kernel::poll_timer::PollTimer;
 
 /// Time between the first looks behind a few records, and their number: what answers a packet comes soon.
 const SOON: Duration = Duration::from_micros(50);
-const LOOKS_SOON: u32 = 5;
+const LOOKS_SOON: u32 = 10;
 
 /// More records at once than this are a flood, which is read in larger batches.
 const FEW: usize = 64;
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn looks_soon_behind_a_few_records_and_seldom_in_a_flood_or_in_silence() {
         assert_eq!(soon(0, 1), LOOKS_SOON);
-        assert_eq!([5, 4, 1, 0].map(|left| soon(left, 0)), [4, 3, 0, 0]);
+        assert_eq!([10, 4, 1, 0].map(|left| soon(left, 0)), [9, 3, 0, 0]);
         assert_eq!((soon(3, FEW), soon(3, FEW + 1)), (LOOKS_SOON, 0));
     }
 
@@ -101,7 +101,7 @@ mod tests {
             looks += 1;
             assert!(looks < 1_000, "it does not stop");
         }
-        // Five looks in the first 250 µs at most, and then one each 500 µs.
+        // Ten looks in the first 500 µs at most, and then one each 500 µs.
         assert!((1..=60).contains(&looks), "{looks} looks");
         assert!(began.elapsed() >= POLL_TIMEOUT);
     }
