@@ -8,8 +8,8 @@ mod line;
 
 use core::borrow::Borrow;
 
-pub use self::key::SlotKey;
 use self::key::wide;
+pub use self::key::{FlowHash, SlotKey};
 use crate::{
     headers::Address,
     slot::{AddressesHigh, FlowDetails, FlowLine, RECORD_VERSION, Side, Slot, TCP, bit, mark, tcp},

@@ -38,19 +38,13 @@ impl<A: Borrow<Address>> SlotKey<A> {
     #[inline(always)]
     #[must_use]
     pub fn slot_index(&self, seed: [u64; 2], slots: u32) -> u32 {
-        self.hash(seed, self.ifindex) as u32 & (slots - 1)
-    }
-
-    /// The hash of this flow that is the same at all interfaces: requests and answers may come in at different ones.
-    #[inline(always)]
-    #[must_use]
-    pub fn hash_anywhere(&self, seed: [u64; 2]) -> u64 {
-        self.hash(seed, 0)
+        self.hash(seed).slot_index(self.ifindex, slots)
     }
 
     /// A multiply-and-fold hash with a secret seed: it spreads flows evenly, and outsiders cannot aim at a slot.
     #[inline(always)]
-    fn hash(&self, seed: [u64; 2], ifindex: u32) -> u64 {
+    #[must_use]
+    pub fn hash(&self, seed: [u64; 2]) -> FlowHash {
         let (local, remote) = (self.local.borrow(), self.remote.borrow());
         let hash = if self.family == 6 {
             // One after the other for each address, but both at the same time.
@@ -60,10 +54,28 @@ impl<A: Borrow<Address>> SlotKey<A> {
         } else {
             fold(seed[0] ^ wide(local[3], remote[3]))
         };
-        let ends = self.local_port as u64
-            | (self.remote_port as u64) << 16
-            | ((ifindex << 8 | self.transport as u32) as u64) << 32;
-        fold(hash ^ ends ^ seed[1])
+        let ends = self.local_port as u64 | (self.remote_port as u64) << 16 | (self.transport as u64) << 32;
+        FlowHash(hash ^ ends ^ seed[1])
+    }
+}
+
+/// The hash of a flow but for its last step, in which the interface comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowHash(u64);
+
+impl FlowHash {
+    /// The slot of the flow at this interface among `slots`, a power of two.
+    #[inline(always)]
+    #[must_use]
+    pub const fn slot_index(self, ifindex: u32, slots: u32) -> u32 {
+        fold(self.0 ^ ((ifindex << 8) as u64) << 32) as u32 & (slots - 1)
+    }
+
+    /// The hash of the flow that is the same at all interfaces: requests and answers may come in at different ones.
+    #[inline(always)]
+    #[must_use]
+    pub const fn anywhere(self) -> u64 {
+        fold(self.0)
     }
 }
 

@@ -45,7 +45,8 @@ pub fn account<E: Environment>(env: &mut E, decided: &Unaccounted, ends: &[Addre
     };
     let (key, mut packet) = (key.between(local, remote), Packet { side, ..*packet });
     let now = env.now();
-    let index = key.slot_index(env.seed(), env.slots_per_cpu());
+    let flow = key.hash(env.seed());
+    let index = flow.slot_index(key.ifindex, env.slots_per_cpu());
     let Some(mut slot) = env.slot(packet.cpu, index) else {
         return pass(env, *interest, Counter::NoSlot);
     };
@@ -53,9 +54,9 @@ pub fn account<E: Environment>(env: &mut E, decided: &Unaccounted, ends: &[Addre
     let tenancy = slot.tenancy(&key, &packet, now, env.idle_ticks());
     if matches!(interest, Interest::Suspected) {
         match tenancy {
-            Tenancy::Own => follow_on(env, &key, slot.line.last, now),
+            Tenancy::Own => follow_on(env, flow, slot.line.last, now),
             // Accounted only if its flow was recognised, perhaps on another CPU; not counted.
-            _ => match followed(env, &key, packet.tcp_flags, now) {
+            _ => match followed(env, flow, packet.tcp_flags, now) {
                 Some(marks) => packet.marks |= marks,
                 None => return Verdict::Foreign,
             },
@@ -70,7 +71,7 @@ pub fn account<E: Environment>(env: &mut E, decided: &Unaccounted, ends: &[Addre
         }
     }
     if matches!(interest, Interest::Recognised(_)) {
-        follow(env, &key, slot.line.marks, now);
+        follow(env, flow, slot.line.marks, now);
     }
     env.count_kept(Kept { replaced, enforced: *enforced });
     if enforced.is_drop() {

@@ -133,7 +133,7 @@ fn place_of(port: u16) -> usize {
         local_port: port.to_be(),
         remote_port: 8_080_u16.to_be(),
     };
-    place(key.hash_anywhere(Settings::DEFAULT.seed))
+    place(key.hash(Settings::DEFAULT.seed).anywhere())
 }
 
 #[test]
