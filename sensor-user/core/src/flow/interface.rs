@@ -204,13 +204,10 @@ impl InterfaceCounters {
         self.slots.iter().any(|slot| slot.cpu == seen.cpu && slot.generation == seen.generation)
     }
 
-    /// Whether exactly the counts of this slot are known, and how far its streams were followed.
+    /// Whether exactly the counts of this slot are known.
     pub(super) fn knows(&self, seen: &Observation) -> bool {
         self.slots.iter().any(|slot| {
-            slot.cpu == seen.cpu
-                && slot.generation == seen.generation
-                && slot.counts == seen.counts
-                && (seen.followed.is_none() || slot.followed == seen.followed)
+            slot.cpu == seen.cpu && slot.generation == seen.generation && slot.counts == seen.counts
         })
     }
 
