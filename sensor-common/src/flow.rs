@@ -8,8 +8,8 @@ mod line;
 
 use core::borrow::Borrow;
 
-pub use self::key::SlotKey;
 use self::key::wide;
+pub use self::key::{FlowHash, SlotKey};
 use crate::{
     headers::Address,
     slot::{AddressesHigh, FlowDetails, FlowLine, RECORD_VERSION, Side, Slot, TCP, bit, mark, tcp},
@@ -37,7 +37,7 @@ pub struct Packet {
 }
 
 /// Counts at which a flow is settled, long before 32 bits overflow: one packet adds at most about 2^17.
-const SETTLE_AT: u32 = 1 << 31;
+pub const SETTLE_AT: u32 = 1 << 31;
 
 /// Bytes behind the highest one of a stream that may be sent again: more than a window that is in use (RFC 7323 2.3).
 const FARTHEST_BEHIND: i32 = 1 << 26;
@@ -157,6 +157,7 @@ impl Slot {
         // Only meaningful if the flags of the side include SYN.
         self.stream.initial_sequence = [packet.sequence * local, packet.sequence * remote];
         self.stream.pieces_sent = 0;
+        self.stream.passed_over = 0;
         if key.family == 6 {
             self.high = AddressesHigh { local: [a[0], a[1], a[2]], remote: [b[0], b[1], b[2]] };
         }

@@ -276,7 +276,11 @@ pub struct StreamState {
     /// each side that was handed up last.
     pub initial_sequence: [u32; 2],
     /// Pieces of payload sent to the agent in this generation.
-    pub pieces_sent: u32,
+    pub pieces_sent: u16,
+    /// Bytes of both sides' streams, modulo 2^16, that were passed over where a message was found that was not the next one; the first
+    /// message of a stream passes over as many as its sequence number says. What was looked at is what lies before
+    /// [`Place::begins`] of both sides, without these.
+    pub passed_over: u16,
     /// The header of the last message that began.
     pub partial: PartialHeader,
     /// The wanted range of each side's stream. It begins with the message that was read last.
@@ -290,6 +294,7 @@ impl StreamState {
     pub const EMPTY: Self = Self {
         initial_sequence: [0; 2],
         pieces_sent: 0,
+        passed_over: 0,
         partial: PartialHeader::EMPTY,
         wanted: [SeqRange::EMPTY; 2],
         place: [Place::EMPTY; 2],
@@ -372,6 +377,16 @@ impl Place {
     /// [`Self::header`] was not seen then: its length is that of the rest of the compound.
     pub const CHAINED: u8 = 1 << 3;
 
+    /// Sequence number of the first byte of the next message, also of one whose beginning was seen.
+    #[inline(always)]
+    #[must_use]
+    pub const fn begins(&self) -> u32 {
+        let had = (self.header_len & Self::LENGTH) as u32;
+        // The session header of a later message of a compound is not in the stream.
+        let not_sent = (self.header_len & Self::CHAINED) as u32 / (Self::CHAINED as u32 / 4);
+        self.next.wrapping_sub(had).wrapping_add(not_sent)
+    }
+
     /// Nothing known.
     pub const EMPTY: Self = Self { next: 0, gap: SeqRange::EMPTY, header: [0; 7], header_len: 0 };
 }
@@ -433,7 +448,7 @@ const _: () = assert!(RECORD_V4_LEN == 88 && RECORD_V6_LEN == 112);
 const _: () = assert!(size_of::<Slot>() == 192);
 const _: () = assert!(core::mem::offset_of!(Slot, stream) == RECORD_V6_LEN);
 // The fields that a first packet writes end with the second line.
-const _: () = assert!(RECORD_V6_LEN + core::mem::offset_of!(StreamState, pieces_sent) + 4 <= 128);
+const _: () = assert!(RECORD_V6_LEN + core::mem::offset_of!(StreamState, passed_over) + 2 <= 128);
 const _: () = assert!(core::mem::offset_of!(FlowLine, local_low) == 8);
 const _: () = assert!(core::mem::offset_of!(FlowLine, marks) == 20);
 const _: () = assert!(core::mem::offset_of!(FlowLine, packets) == 24);

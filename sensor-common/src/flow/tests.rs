@@ -96,6 +96,30 @@ fn any_part_of_the_key_distinguishes_flows() {
 }
 
 #[test]
+fn hash_of_a_flow_says_the_slot_that_its_key_says() {
+    let seed = [0x0123_4567_89AB_CDEF, 0xFEDC_BA98_7654_3210];
+    let wide = SlotKey { family: 6, local: [1, 2, 3, 4], remote: [5, 6, 7, 8], ..KEY };
+    for key in [KEY, wide, SlotKey { transport: UDP, ..KEY }] {
+        for ifindex in [0, 1, 3, 1 << 24, u32::MAX] {
+            let at = SlotKey { ifindex, ..key };
+            let hash = at.hash(seed);
+            assert_eq!(hash.slot_index(ifindex, 1 << 16), at.slot_index(seed, 1 << 16), "{at:?}");
+            assert_eq!(hash.anywhere(), SlotKey { ifindex: 0, ..key }.hash(seed).anywhere());
+        }
+    }
+}
+
+#[test]
+fn bytes_that_were_passed_over_stay_with_the_flow() {
+    let mut slot = opened();
+    slot.stream.passed_over = 7;
+    slot.clear_counts();
+    assert_eq!(slot.stream.passed_over, 7, "its streams go on");
+    slot.open(&KEY, &packet(Side::Local, tcp::SYN, 0), 1);
+    assert_eq!(slot.stream.passed_over, 0);
+}
+
+#[test]
 fn distinguishes_ipv6_flows_by_their_upper_bits() {
     let key = SlotKey { family: 6, local: [1, 2, 3, 4], remote: [5, 6, 7, 8], ..KEY };
     let mut slot = Slot::default();

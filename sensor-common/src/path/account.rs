@@ -45,7 +45,8 @@ pub fn account<E: Environment>(env: &mut E, decided: &Unaccounted, ends: &[Addre
     };
     let (key, mut packet) = (key.between(local, remote), Packet { side, ..*packet });
     let now = env.now();
-    let index = key.slot_index(env.seed(), env.slots_per_cpu());
+    let flow = key.hash(env.seed());
+    let index = flow.slot_index(key.ifindex, env.slots_per_cpu());
     let Some(mut slot) = env.slot(packet.cpu, index) else {
         return pass(env, *interest, Counter::NoSlot);
     };
@@ -53,9 +54,9 @@ pub fn account<E: Environment>(env: &mut E, decided: &Unaccounted, ends: &[Addre
     let tenancy = slot.tenancy(&key, &packet, now, env.idle_ticks());
     if matches!(interest, Interest::Suspected) {
         match tenancy {
-            Tenancy::Own => follow_on(env, &key, slot.line.last, now),
+            Tenancy::Own => follow_on(env, flow, slot.line.last, now),
             // Accounted only if its flow was recognised, perhaps on another CPU; not counted.
-            _ => match followed(env, &key, packet.tcp_flags, now) {
+            _ => match followed(env, flow, packet.tcp_flags, now) {
                 Some(marks) => packet.marks |= marks,
                 None => return Verdict::Foreign,
             },
@@ -63,14 +64,10 @@ pub fn account<E: Environment>(env: &mut E, decided: &Unaccounted, ends: &[Addre
     }
     match tenancy {
         Tenancy::Own => go_on(env, &mut slot, &packet, now),
-        Tenancy::Other => replaced = replace(env, &mut slot, &key, &packet, now),
-        Tenancy::Vacant => {
-            slot.open(&key, &packet, now);
-            emit(env, RecordKind::Opened, Counter::LostOpened, &slot);
-        }
+        _ => replaced = take(env, &mut slot, tenancy, &key, &packet, now),
     }
     if matches!(interest, Interest::Recognised(_)) {
-        follow(env, &key, slot.line.marks, now);
+        follow(env, flow, slot.line.marks, now);
     }
     env.count_kept(Kept { replaced, enforced: *enforced });
     if enforced.is_drop() {
@@ -103,14 +100,16 @@ fn go_on<E: Environment>(env: &mut E, slot: &mut Slot, packet: &Packet, now: u32
 /// Another flow takes the slot. If both are IPv4, one record reports both, so a flood of new flows pays for one. Returns
 /// whether that record was sent; the caller counts it.
 #[inline(always)]
-fn replace<E: Environment, A: Borrow<Address>>(
+fn take<E: Environment, A: Borrow<Address>>(
     env: &mut E,
     slot: &mut Slot,
+    tenancy: Tenancy,
     key: &SlotKey<A>,
     packet: &Packet,
     now: u32,
 ) -> bool {
-    let in_one = key.family == 4 && slot.line.family == 4;
+    let replaces = matches!(tenancy, Tenancy::Other);
+    let in_one = replaces && key.family == 4 && slot.line.family == 4;
     if in_one {
         // Each outcome returns on its own path. If the record were tested again behind `open`, verifiers of 6.12 and before
         // would follow a path on which it exists but is never submitted.
@@ -122,7 +121,7 @@ fn replace<E: Environment, A: Borrow<Address>>(
             }
             None => lost_replaced(env, slot.line.total_packets()),
         }
-    } else {
+    } else if replaces {
         env.count(Counter::Evicted, 1);
         settle(env, slot);
     }

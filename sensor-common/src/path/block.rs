@@ -97,8 +97,8 @@ fn is_of_known_flow<E: Environment>(
     };
     let key = decided.key.between(local, remote);
     let (now, idle) = (env.now(), env.idle_ticks());
-    let index = key.slot_index(env.seed(), env.slots_per_cpu());
-    let slot = env.slot(decided.packet.cpu, index);
+    let flow = key.hash(env.seed());
+    let slot = env.slot(decided.packet.cpu, flow.slot_index(key.ifindex, env.slots_per_cpu()));
     slot.is_some_and(|slot| slot.holds(&key) && now.wrapping_sub(slot.line.last) <= idle)
-        || followed(env, &key, decided.packet.tcp_flags, now).is_some()
+        || followed(env, flow, decided.packet.tcp_flags, now).is_some()
 }

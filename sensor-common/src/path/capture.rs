@@ -117,7 +117,7 @@ fn look<E: Environment, B: Bytes + Copy>(
     };
     buffer.piece.head.piece = kind.map_or(0, |kind| kind as u8);
     if buffer.piece.head.piece != 0 {
-        if slot.stream.pieces_sent < MAX_PIECES {
+        if u32::from(slot.stream.pieces_sent) < MAX_PIECES {
             hand_up(env, frame, slot, buffer);
         } else {
             slot.details.unfollowed |= unfollowed::MESSAGES;
@@ -232,7 +232,7 @@ fn segment<E: Environment, B: Bytes + Copy>(
         piece.head.sequence = content.sequence;
         // More than there is: of which message it is a part, and how long that is, is not known.
         piece.head.wanted = content.payload + 1;
-        return (slot.stream.pieces_sent < MAX_UNDECIDED).then_some(PieceKind::Continued);
+        return (u32::from(slot.stream.pieces_sent) < MAX_UNDECIDED).then_some(PieceKind::Continued);
     }
     let undecided = continues && is_undecided(slot, side);
     let looks = undecided || !continues;
@@ -298,8 +298,8 @@ pub(super) const fn open(slot: &mut Slot, content: &Content, range: SeqRange, co
     }
 }
 
-/// A message is not followed.
-#[inline(always)]
+/// A message is not followed. Out of line: it is a rare part of the path.
+#[inline(never)]
 pub(super) fn leave<E: Environment>(env: &mut E, slot: &mut Slot) {
     slot.details.unfollowed |= unfollowed::MESSAGES;
     env.count(Counter::Unfollowed, 1);

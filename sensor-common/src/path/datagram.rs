@@ -32,7 +32,8 @@ pub(super) fn wanted<B: Bytes>(frame: B, slot: &mut Slot, buffer: &mut PieceBuff
     let side = usize::from(content.side & 1);
     let hash = hash_of(frame, content, &mut buffer.piece.bytes);
     let differs = hash != 0 && hash != slot.stream.initial_sequence[side];
-    let is_new = slot.line.packets[side] == 1 || differs && slot.stream.pieces_sent < MAX_DATAGRAMS;
+    let is_new =
+        slot.line.packets[side] == 1 || differs && u32::from(slot.stream.pieces_sent) < MAX_DATAGRAMS;
     if is_new {
         slot.stream.initial_sequence[side] = hash;
     }

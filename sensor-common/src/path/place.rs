@@ -142,9 +142,14 @@ pub(super) fn locate<E: Environment>(env: &mut E, slot: &mut Slot, content: &mut
     }
 }
 
-/// Knows from now on that the next message of `side` begins there.
-#[inline(always)]
+/// Knows from now on that the next message of `side` begins there; what lies between is passed over. Out of line: it is a rare part
+/// of the path.
+#[inline(never)]
 const fn begin(slot: &mut Slot, side: u8, next: u32) {
+    // Until a place was known in this stream, that of an earlier tenant is there.
+    let had_place = slot.line.kind & of_side(bit::PLACED | bit::LOST, side) != 0;
+    let was = if had_place { slot.stream.place[(side & 1) as usize].begins() } else { 0 };
+    slot.stream.passed_over = slot.stream.passed_over.wrapping_add(next.wrapping_sub(was) as u16);
     slot.line.kind &= !of_side(bit::LOST | bit::GAP, side);
     slot.line.kind |= of_side(bit::PLACED, side);
     slot.stream.place[(side & 1) as usize] = Place { next, ..Place::EMPTY };
@@ -191,6 +196,8 @@ pub(super) const fn advance(slot: &mut Slot, content: &mut Content, end: u32) ->
     let place = &mut slot.stream.place[side];
     match content.place {
         known_by::IN_GAP => {
+            let filled = end.wrapping_sub(place.gap.from);
+            slot.stream.passed_over = slot.stream.passed_over.wrapping_sub(filled as u16);
             place.gap.from = end;
             if end == place.gap.until {
                 slot.line.kind &= !of_side(bit::GAP, content.side);

@@ -11,9 +11,9 @@ use sensor_common::{
     headers::VLAN_PRESENT,
     payload::{PIECE_HEAD_LEN, PieceHead, PieceKind},
     slot::{
-        CLIENT_IS_LOCAL, CLIENT_IS_REMOTE, FlowLine, Place, RECORD_REPLACED_LEN, RECORD_V4_LEN,
-        RECORD_V6_LEN, RECORD_VERSION, RecordKind, RecordV4, RecordV6, Side, Slot, TCP, UDP, bit,
-        content_bit, tcp, unfollowed,
+        CLIENT_IS_LOCAL, CLIENT_IS_REMOTE, FlowLine, RECORD_REPLACED_LEN, RECORD_V4_LEN, RECORD_V6_LEN,
+        RECORD_VERSION, RecordKind, RecordV4, RecordV6, Side, Slot, TCP, UDP, bit, content_bit, tcp,
+        unfollowed,
     },
 };
 use sensor_dissect::stream::Checksum;
@@ -45,8 +45,8 @@ pub struct Observation {
     pub client: Option<Side>,
     /// Messages of it that could not be followed.
     pub unfollowed: Unfollowed,
-    /// How far the stream of each side was followed. Only a slot shows it, and no record.
-    pub progress: Option<[Progress; 2]>,
+    /// How far its streams were followed. Only a slot shows it, and no record.
+    pub followed: Option<Followed>,
     /// Counts since the flow took its slot or was last settled.
     pub counts: Counts,
     /// Kernel ticks of the first packet.
@@ -90,6 +90,15 @@ pub struct Unfollowed {
     pub messages: bool,
 }
 
+/// How far one CPU followed the messages of a flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Followed {
+    /// In the stream of each side.
+    pub sides: [Progress; 2],
+    /// Bytes of the messages of both sides that were looked at, modulo 2^16.
+    pub looked_at: u16,
+}
+
 /// How far one CPU followed the messages in a side's stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -100,6 +109,11 @@ pub struct Progress {
     /// It is known that there is such a message: a part of its header was seen, less than tells what it is, or the compound
     /// that it belongs to goes on.
     pub begun: bool,
+    /// The sequence number of the first byte of the stream, if its SYN was seen.
+    pub first: Option<u32>,
+    /// The sequence number behind the last message that was looked at, also where it is not known any more where the next one begins.
+    /// `None` if it never was.
+    pub reached: Option<u32>,
 }
 
 /// Packets, bytes and payload of each direction: from the internal side, from the external side.
@@ -120,6 +134,12 @@ impl Counts {
     #[must_use]
     pub const fn total_packets(&self) -> u64 {
         self.packets[0] + self.packets[1]
+    }
+
+    /// Whether there was payload.
+    #[must_use]
+    pub const fn has_payload(&self) -> bool {
+        self.payload[0] != 0 || self.payload[1] != 0
     }
 
     /// The difference to `earlier` counts of the same stay in a slot.
@@ -315,8 +335,11 @@ fn piece(bytes: &[u8]) -> Result<Piece<'_>, DecodeError> {
 /// # Errors
 /// [`DecodeError`] for a slot with an impossible family or transport.
 pub fn observation(slot: &Slot) -> Result<Observation, DecodeError> {
-    let progress = Some([progress_of(slot, Side::Local), progress_of(slot, Side::Remote)]);
-    Ok(Observation { progress, ..counted(slot)? })
+    let sides = [progress_of(slot, Side::Local), progress_of(slot, Side::Remote)];
+    let reached = sides.iter().filter_map(|side| side.reached);
+    let until = reached.fold(0_u16, |sum, reached| sum.wrapping_add(reached as u16));
+    let looked_at = until.wrapping_sub(slot.stream.passed_over);
+    Ok(Observation { followed: Some(Followed { sides, looked_at }), ..counted(slot)? })
 }
 
 /// What a record has as well.
@@ -359,7 +382,7 @@ fn counted(slot: &Slot) -> Result<Observation, DecodeError> {
                 != 0,
             messages: details.unfollowed & unfollowed::MESSAGES != 0,
         },
-        progress: None,
+        followed: None,
         first: details.first,
         last: line.last,
         vlan: (details.vlan & VLAN_PRESENT != 0).then_some(details.vlan & 0x0FFF),
@@ -374,17 +397,22 @@ const fn progress_of(slot: &Slot, side: Side) -> Progress {
     let is_lost = kind & bit::LOST != 0;
     // Where a gap was given up, what is missing in it is the last that is known of the stream.
     let is_placed = kind & bit::PLACED != 0 || is_lost && details.unfollowed & unfollowed::GAP_LEFT != 0;
-    let next = if is_placed {
-        // The session header of a later message of a compound is not in the stream.
-        let not_sent = if place.header_len & Place::CHAINED != 0 { 4 } else { 0 };
-        let had = (place.header_len & Place::LENGTH) as u32;
-        Some(place.next.wrapping_sub(had).wrapping_add(not_sent))
-    } else if !is_lost && line.tcp_flags[side] & tcp::SYN != 0 {
+    let first = if line.tcp_flags[side] & tcp::SYN != 0 {
         Some(stream.initial_sequence[side].wrapping_add(1))
     } else {
         None
     };
-    Progress { seen: line.next_sequence[side], next, begun: is_placed && place.header_len != 0 }
+    let next = if is_placed {
+        Some(place.begins())
+    } else if !is_lost {
+        first
+    } else {
+        None
+    };
+    // Only a stream in which a place was known has one of its own in its slot.
+    let reached = if kind & (bit::PLACED | bit::LOST) != 0 { Some(place.begins()) } else { None };
+    let begun = is_placed && place.header_len != 0;
+    Progress { seen: line.next_sequence[side], next, begun, first, reached }
 }
 
 /// Which sides sent file content, by their bits.

@@ -76,7 +76,7 @@ pub struct FlowView<'a> {
     pub one_sided: bool,
     /// Segments had different bytes at the same place of the stream: one of them is forged or damaged.
     pub conflicting: bool,
-    /// The sensor read every message that it wanted.
+    /// Every message that the sensor wanted is known to have been read.
     pub complete: bool,
     /// Commands that carry content.
     pub content: Content,

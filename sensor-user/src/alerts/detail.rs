@@ -235,7 +235,7 @@ fn complete(incident: &Incident) -> String {
     } else if incident.complete {
         "every message of the set-up was read"
     } else {
-        "not every message was read"
+        "not every message is known to have been read"
     };
     let lost = match incident.lost_records {
         0 => "no record lost".to_owned(),

@@ -16,7 +16,7 @@ pub(crate) struct Loss {
     pub(crate) joined_late: u64,
     /// Incidents of which packets of one direction alone were seen.
     pub(crate) one_sided: u64,
-    /// Incidents in which SMB was spoken and not every message was read.
+    /// Incidents in which SMB was spoken and not every message is known to have been read.
     pub(crate) incomplete: u64,
     /// Incidents that do not name all hosts that answered.
     pub(crate) unnamed_hosts: u64,
@@ -47,7 +47,7 @@ impl Loss {
             (self.lost_records, "with records that the ring to the agent lost"),
             (self.joined_late, "without their beginning, which was not seen"),
             (self.one_sided, "with packets of one direction alone"),
-            (self.incomplete, "with SMB messages that were not read"),
+            (self.incomplete, "with SMB messages that are not known to have been read"),
             (self.unnamed_hosts, "with more hosts that answered than are named"),
             (self.unreadable, "of another version of smb-sensor, which are not in this report"),
         ];

@@ -19,13 +19,13 @@ use sensor_user::{
 /// Most instructions of a program after translation by the kernel. More is no fault by itself, but should be a deliberate
 /// choice: unused code takes cache space, and verification time on old kernels.
 const BUDGETS: [(&str, u32); 7] = [
-    (program::XDP_FRAGS, 19_500),
-    (program::XDP_IN, 19_500),
-    (program::XDP_IP, 14_500),
-    (program::TC_IN, 19_500),
-    (program::TC_OUT, 19_500),
-    (program::TC_IP_IN, 14_400),
-    (program::TC_IP_OUT, 14_400),
+    (program::XDP_FRAGS, 18_600),
+    (program::XDP_IN, 18_600),
+    (program::XDP_IP, 13_700),
+    (program::TC_IN, 18_600),
+    (program::TC_OUT, 18_600),
+    (program::TC_IP_IN, 13_700),
+    (program::TC_IP_OUT, 13_700),
 ];
 
 /// A program in the kernel.

@@ -66,7 +66,7 @@ pub(crate) fn kept(sender: Side, local: &str, remote: &str, bytes: u64) -> Flow 
         content: Content::default(),
         client: None,
         unfollowed: Unfollowed::default(),
-        progress: None,
+        followed: None,
         counts: Counts::default(),
         first: 0,
         last: 0,

@@ -24,12 +24,12 @@ const REQUEST: &[u8] = b"PROPFIND /share HTTP/1.1\r\nHost: a.example\r\n\r\n";
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 400\r\nDAV: 1,2\r\n\r\n";
 const CONTENT: &[u8] = &[0x55; 400];
 
-fn setup() -> Setup {
+pub(crate) fn setup() -> Setup {
     Setup { slots_per_cpu: 1024, ..Setup::default() }
 }
 
 /// Both engines, if there are two CPUs.
-fn twin(test: &str, setup: &Setup) -> Option<Twin> {
+pub(crate) fn twin(test: &str, setup: &Setup) -> Option<Twin> {
     let twin = setup.twin(test).unwrap();
     if twin.cpus() < 2 {
         sensor_lab::skip(test, "there is one CPU only");
@@ -133,7 +133,7 @@ fn place_of(port: u16) -> usize {
         local_port: port.to_be(),
         remote_port: 8_080_u16.to_be(),
     };
-    place(key.hash_anywhere(Settings::DEFAULT.seed))
+    place(key.hash(Settings::DEFAULT.seed).anywhere())
 }
 
 #[test]

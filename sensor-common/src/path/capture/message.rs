@@ -116,7 +116,7 @@ pub(super) fn message<E: Environment>(
     let mut undecided = wanted == UNDECIDED;
     if undecided {
         wanted = least(length, MAX_MESSAGE_LEN);
-        if slot.stream.pieces_sent >= MAX_UNDECIDED {
+        if u32::from(slot.stream.pieces_sent) >= MAX_UNDECIDED {
             leave(env, slot);
             (undecided, wanted) = (false, 0);
         }

@@ -90,7 +90,7 @@ pub(super) fn rest<E: Environment>(
         let length = length_of_undecided(slot, content.side, began);
         andx::begin(content, &header, began, length, end);
     }
-    if end == UNDECIDED && slot.stream.pieces_sent < MAX_UNDECIDED {
+    if end == UNDECIDED && u32::from(slot.stream.pieces_sent) < MAX_UNDECIDED {
         return long - into;
     }
     if !slot.stream.partial.is_set_up() {

@@ -99,7 +99,7 @@ impl Flow {
         self.tuple.transport == TCP && self.marks & mark::OPENED_BY_SYN == 0 && !self.negotiated
     }
 
-    /// The sensor read every message that it wanted.
+    /// Every message that the sensor wanted is known to have been read.
     #[must_use]
     pub const fn complete(&self) -> bool {
         self.each_cpu_followed() && !self.missed_between_cpus

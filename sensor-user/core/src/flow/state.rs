@@ -85,7 +85,7 @@ pub struct Flow {
     pub(super) bytes_read: u64,
     /// Some of its messages could not be read.
     pub(super) incomplete: bool,
-    /// At its end, a message had passed between the CPUs unread.
+    /// At its end, its slots did not show that the CPUs together had looked at every message.
     #[serde(default)]
     pub(super) missed_between_cpus: bool,
     /// Segments had different bytes at the same place of its stream.
@@ -300,14 +300,14 @@ impl Flow {
         self.accounted() - before
     }
 
-    /// Looks for messages that passed between the CPUs, unread, in slots that do not change any more.
+    /// Looks for messages that passed, or may have passed, between the CPUs unread, in slots that do not change any more.
     pub(super) fn note_missed_messages(&mut self) {
         let smb_spoken = self.smb_spoken();
         // Heads of HTTP are found without a place in the stream.
         if self.tuple.transport != TCP || self.marks & mark::HTTP != 0 && !smb_spoken {
             return;
         }
-        self.missed_between_cpus = self.interfaces.iter().any(|one| one.missed_between_cpus(smb_spoken));
+        self.missed_between_cpus = self.interfaces.iter().any(|one| one.may_have_missed(smb_spoken));
     }
 
     /// Drops the facts of its messages, which use most of its memory. Level and counters stay.

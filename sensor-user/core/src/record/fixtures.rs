@@ -23,7 +23,7 @@ pub(crate) fn observed(remote: &str) -> Observation {
         content: Content::default(),
         client: None,
         unfollowed: Unfollowed::default(),
-        progress: None,
+        followed: None,
         counts: Counts::default(),
         first: 0,
         last: 0,

@@ -1,6 +1,6 @@
 use zerocopy::IntoBytes;
 
-use sensor_common::slot::{AddressesHigh, FlowDetails, FlowLine};
+use sensor_common::slot::{AddressesHigh, FlowDetails, FlowLine, Place};
 
 use super::*;
 
@@ -53,22 +53,40 @@ fn slot_shows_how_far_a_stream_was_followed_and_a_record_does_not() {
         let details = FlowDetails { unfollowed, ..FlowDetails::default() };
         let mut slot = Slot { line, details, ..Slot::default() };
         (slot.stream.initial_sequence[1], slot.stream.place[1]) = (99, place);
-        observation(&slot).unwrap().progress.unwrap()[1]
+        observation(&slot).unwrap().followed.unwrap().sides[1]
     };
-    let next = |next, begun| Progress { seen: 500, next, begun };
+    let next = |next, begun| Progress { seen: 500, next, begun, first: None, reached: next };
     let (placed, lost) = (bit::PLACED << 1, bit::LOST << 1);
     assert_eq!(shown(placed, 0, place(500, 0), 0), next(Some(500), false));
     assert_eq!(shown(placed, 0, place(500, 3), 0), next(Some(497), true), "three bytes of it were seen");
     let chained = |bytes| place(500, Place::CHAINED | bytes);
     assert_eq!(shown(placed, 0, chained(4), 0), next(Some(500), true), "the compound goes on");
     assert_eq!(shown(placed, 0, chained(6), 0), next(Some(498), true));
-    assert_eq!(shown(0, tcp::SYN, place(7, 3), 0), next(Some(100), false), "of an earlier flow");
+    let first = |first, reached| Progress { first: Some(100), reached, ..next(first, false) };
+    assert_eq!(shown(0, tcp::SYN, place(7, 3), 0), first(Some(100), None), "of an earlier flow");
     assert_eq!(shown(0, tcp::ACK, place(7, 3), 0), next(None, false));
-    assert_eq!(shown(lost, tcp::SYN, place(400, 0), 0), next(None, false), "something else is spoken");
+    assert_eq!(shown(lost, tcp::SYN, place(400, 0), 0), first(None, Some(400)), "something else is spoken");
     let gap = unfollowed::GAP_LEFT;
-    assert_eq!(shown(lost, tcp::SYN, place(400, 2), gap), next(Some(398), true), "in the gap");
+    let begun = Progress { begun: true, ..first(Some(398), Some(398)) };
+    assert_eq!(shown(lost, tcp::SYN, place(400, 2), gap), begun, "in the gap");
     let Record::Flow(_, seen) = record(v4(line()).as_bytes()).unwrap() else { panic!() };
-    assert_eq!(seen.progress, None);
+    assert_eq!(seen.followed, None);
+}
+
+#[test]
+fn slot_shows_how_many_bytes_of_messages_were_looked_at() {
+    let looked_at = |kind, passed_over| {
+        let mut slot = Slot { line: FlowLine { kind, ..line() }, ..Slot::default() };
+        slot.stream.place[0] = Place { next: 0x0001_0105, header_len: 5, ..Place::EMPTY };
+        slot.stream.place[1] = Place { next: 0x0007_0010, ..Place::EMPTY };
+        slot.stream.passed_over = passed_over;
+        observation(&slot).unwrap().followed.unwrap().looked_at
+    };
+    let (placed, lost) = (bit::PLACED, bit::LOST << 1);
+    assert_eq!(looked_at(placed, 0xF0), 0x10, "the place of the other side is an earlier flow's");
+    assert_eq!(looked_at(placed | lost, 0xF0), 0x20);
+    assert_eq!(looked_at(placed | lost, 0xFF00), 0x210, "modulo 2^16");
+    assert_eq!(looked_at(0, 0), 0);
 }
 
 #[test]

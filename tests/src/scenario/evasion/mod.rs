@@ -39,7 +39,7 @@ pub enum Outcome {
     Misled,
     /// The credential is reported beside what contradicts it.
     Contradicted,
-    /// The connection is reported as one of which not every message was read.
+    /// The connection is reported as one of which not every message is known to have been read.
     Incomplete,
     /// The packets are counted as ones that cannot be read.
     Counted,
@@ -53,7 +53,7 @@ impl fmt::Display for Outcome {
             Self::Detected => "detected",
             Self::Misled => "misled",
             Self::Contradicted => "detected, and flagged: segments contradict each other",
-            Self::Incomplete => "flagged: not every message was read",
+            Self::Incomplete => "flagged: not every message is known to have been read",
             Self::Counted => "counted as unreadable",
             Self::Unseen => "not seen",
         })
@@ -95,7 +95,7 @@ fn flag(document: &Value, pointer: &str) -> Option<bool> {
     document.pointer(pointer).and_then(Value::as_bool)
 }
 
-/// Whether a document says that not every message was read, that the beginning was missed, or that one side was not seen.
+/// Whether a document says that not every message is known to have been read, that the beginning was missed, or that one side was not seen.
 fn is_incomplete(document: &Value) -> bool {
     // Of an incident, and of the summary of a flow.
     ["/smb_sensor/smb", "/smb_sensor/evidence"].iter().any(|part| {

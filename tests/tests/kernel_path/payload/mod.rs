@@ -12,6 +12,7 @@ mod kinds;
 pub(crate) mod message;
 mod place;
 mod split;
+mod spread;
 mod undecided;
 
 use std::{net::SocketAddr, sync::Arc};

@@ -139,6 +139,8 @@ struct Reported {
     unfollowed: Unfollowed,
     content: Content,
     counted: u64,
+    /// Bytes of messages that were not looked at, modulo 2^16, where the slot tells.
+    passed_over: u16,
 }
 
 impl Passage {
@@ -156,6 +158,7 @@ impl Passage {
             unfollowed: Unfollowed::default(),
             content: Content::default(),
             counted: 0,
+            passed_over: 0,
         };
         let syn =
             segment(ENDS, self.side, self.start.wrapping_sub(1), &[]).modified(|frame| frame.flags(tcp::SYN));
@@ -184,6 +187,11 @@ impl Passage {
         for slot in twin.changed_slots() {
             let seen = observation(&slot).unwrap();
             (reported.unfollowed, reported.content) = (seen.unfollowed, seen.content);
+            let followed = seen.followed.unwrap();
+            let progress = followed.sides[self.side as usize];
+            let long =
+                progress.reached.zip(progress.first).map(|(reached, first)| reached.wrapping_sub(first));
+            reported.passed_over = long.map_or(0, |long| (long as u16).wrapping_sub(followed.looked_at));
         }
         reported
     }
@@ -217,6 +225,8 @@ fn all_are_reported(test: &str, rows: impl Fn() -> Vec<Row> + Send + Sync + 'sta
                     wrong.push(format!("{name} at {hook:?}: {how}"));
                 } else if reported.unfollowed != Unfollowed::default() {
                     wrong.push(format!("{name} at {hook:?}: {:?}", reported.unfollowed));
+                } else if reported.passed_over != 0 {
+                    wrong.push(format!("{name} at {hook:?}: {} bytes passed over", reported.passed_over));
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! Pieces of payload: early ones, gaps, and how many readers there are.
 
 use sensor_common::{
+    flow::SETTLE_AT,
     path::MAX_PIECES,
     payload::PieceKind,
     slot::{RecordKind, Side, mark},
@@ -10,7 +11,7 @@ use sensor_dissect::stream::Checksum;
 use super::{super::MAX_READERS, bench::*, stored::restarted};
 use crate::{
     level::EvidenceLevel,
-    record::{Observation, Piece, Progress, Unfollowed},
+    record::{Followed, Observation, Piece, Progress, Unfollowed},
     view::OtherProtocol,
 };
 
@@ -99,42 +100,85 @@ fn connection_with_as_many_pieces_as_the_kernel_hands_up_is_incomplete() {
     assert!(!bench.view().complete, "there may have been more");
 }
 
-/// How far the client's stream was followed: up to which sequence number it was seen, and where the next message begins.
-const fn followed(seen: u32, next: Option<u32>) -> Progress {
-    Progress { seen, next, begun: false }
+/// How far a CPU followed the client's stream: it saw it up to one sequence number, and followed its messages up to another one;
+/// those that it looked at have so many bytes.
+const fn followed(seen: u32, reached: Option<u32>, looked_at: u16) -> Followed {
+    let client = Progress { seen, next: reached, begun: false, first: None, reached };
+    let server = Progress { seen: 0, next: None, begun: false, first: None, reached: None };
+    Followed { sides: [client, server], looked_at }
 }
 
 /// The same where a part of the header of the next message was seen.
-const fn begun(seen: u32, next: u32) -> Progress {
-    Progress { seen, next: Some(next), begun: true }
+const fn begun(mut followed: Followed) -> Followed {
+    followed.sides[0].begun = true;
+    followed
+}
+
+/// The same on the CPU that saw the SYN before the first byte.
+const fn from(first: u32, mut followed: Followed) -> Followed {
+    let client = &mut followed.sides[0];
+    client.first = Some(first);
+    if client.reached.is_none() {
+        client.next = client.first;
+    }
+    followed
 }
 
 /// A connection that ended, of which a message was read, and how far each CPU followed the client's stream.
-fn ended_on_cpus(of: &[Progress]) -> Bench {
+fn ended_on_cpus(of: &[Followed]) -> Bench {
     let mut bench = Bench::new();
     bench.opened(&seen(OPEN, [2, 1], at(1)), at(1));
     bench.message(Side::Local, 1, &logon("alice", 1), at(1));
-    for (cpu, client) in (0..).zip(of) {
-        let progress = Some([*client, Progress::default()]);
-        bench.swept(&Observation { cpu, progress, ..seen(FINISHED, [4, 4], at(2)) }, at(2));
+    for (cpu, followed) in (0..).zip(of) {
+        let payload = [u64::from(followed.sides[0].seen.min(1_000)), 0];
+        let slot = with_payload(payload, seen(FINISHED, [4, 4], at(2)));
+        bench.swept(&Observation { cpu, followed: Some(*followed), ..slot }, at(2));
     }
     bench
 }
 
 #[test]
 fn message_that_passed_between_two_cpus_makes_the_connection_incomplete_at_its_end() {
-    let whole = followed(500, Some(500));
+    let whole = from(1, followed(500, Some(500), 499));
+    let half = from(1, begun(followed(504, Some(500), 499)));
     let late = u32::MAX - 99;
     for (name, of, complete) in [
-        ("each CPU saw whole messages", [whole, followed(900, Some(900))], true),
-        ("one CPU saw a part of the last one", [followed(500, Some(900)), followed(900, None)], true),
-        ("a header on one CPU, the rest on the other", [begun(504, 500), followed(900, None)], false),
-        ("the same, and a later message", [begun(504, 500), followed(900, Some(900))], false),
-        ("a header without a rest", [begun(504, 500), followed(400, Some(400))], true),
-        ("header and rest on a CPU that was lost", [whole, followed(900, None)], false),
-        ("a SYN on one CPU, all the rest on the other", [followed(1, Some(1)), followed(900, None)], false),
-        ("a keep-alive on another CPU", [whole, followed(504, None)], true),
-        ("the numbers begin anew", [followed(late, Some(late)), followed(20, None)], false),
+        ("each CPU saw whole messages", [whole, followed(900, Some(900), 400)], true),
+        (
+            "one CPU saw a part of the last one",
+            [from(1, followed(500, Some(900), 899)), followed(900, None, 0)],
+            true,
+        ),
+        ("a header on one CPU, the rest on the other", [half, followed(900, None, 0)], false),
+        ("the same, and a later message", [half, followed(900, Some(900), 200)], false),
+        (
+            "a header without a rest",
+            [from(1, begun(followed(504, Some(500), 100))), followed(400, Some(400), 399)],
+            true,
+        ),
+        ("header and rest on a CPU that was lost", [whole, followed(900, None, 0)], false),
+        (
+            "a SYN on one CPU, all the rest on the other",
+            [from(1, followed(1, None, 0)), followed(900, None, 0)],
+            false,
+        ),
+        ("a keep-alive on another CPU", [whole, followed(504, None, 0)], true),
+        ("the numbers begin anew", [from(1, followed(late, Some(late), 0)), followed(20, None, 0)], false),
+        (
+            "the numbers go on from the beginning",
+            [from(late, followed(20, Some(20), 20)), followed(0, Some(0), 100)],
+            true,
+        ),
+        ("a message in the middle was missed", [whole, followed(1_500, Some(1_500), 600)], false),
+        (
+            "a message was missed in which the same CPU got lost",
+            [whole, followed(900, Some(800), 260)],
+            false,
+        ),
+        ("a message was looked at twice", [whole, followed(900, Some(900), 600)], false),
+        ("a whole stream was missed", [from(1, followed(1, None, 0)), followed(30, None, 0)], true),
+        ("the beginning is not known", [followed(500, Some(500), 499), followed(900, Some(900), 400)], false),
+        ("two beginnings", [whole, from(2, followed(900, Some(900), 400))], false),
     ] {
         let mut bench = ended_on_cpus(&of);
         let level = bench.view().level;
@@ -144,18 +188,84 @@ fn message_that_passed_between_two_cpus_makes_the_connection_incomplete_at_its_e
     }
 }
 
+/// The same with both CPUs, of which the second one lost its slot with this payload and these bytes of packets.
+fn complete_without_a_slot(payload: u64, bytes: u64) -> bool {
+    let of = [from(1, followed(500, Some(500), 499)), followed(900, Some(900), 400)];
+    let mut bench = ended_on_cpus(&of);
+    let mut settled = with_payload([payload, 0], seen(FINISHED, [5, 4], at(2)));
+    settled.counts.bytes[0] = bytes;
+    bench.observe(Some(RecordKind::Settled), &Observation { cpu: 1, ..settled }, at(2));
+    if bytes >= u64::from(SETTLE_AT) {
+        let rest = with_payload([0; 2], seen(FINISHED, [0; 2], at(2)));
+        bench.swept(&Observation { cpu: 1, generation: 2, followed: Some(of[1]), ..rest }, at(2));
+    }
+    bench.advance(at(6));
+    bench.view().complete
+}
+
+#[test]
+fn spread_connection_whose_slot_is_gone_is_not_known_to_be_complete() {
+    assert!(!complete_without_a_slot(400, 1_000));
+    assert!(
+        complete_without_a_slot(400, u64::from(SETTLE_AT)),
+        "counts that were full were taken out, and the slot goes on"
+    );
+    assert!(!complete_without_a_slot(400, u64::from(SETTLE_AT) - 1));
+}
+
+#[test]
+fn slot_that_is_gone_without_payload_hides_no_message() {
+    let mut bench = ended_on_cpus(&[from(1, followed(500, Some(500), 499)), followed(900, Some(900), 400)]);
+    let acknowledged = Observation { cpu: 2, ..seen(FINISHED, [1, 1], at(2)) };
+    bench.opened(&acknowledged, at(2));
+    bench.observe(Some(RecordKind::Settled), &acknowledged, at(2));
+    bench.advance(at(6));
+    assert!(bench.view().complete);
+}
+
+#[test]
+fn directions_on_a_cpu_each_are_followed_by_that_cpu() {
+    let mut bench = Bench::new();
+    bench.opened(&seen(OPEN, [2, 0], at(1)), at(1));
+    bench.message(Side::Local, 1, &logon("alice", 1), at(1));
+    for (cpu, packets) in [(0, [4, 0]), (1, [0, 4])] {
+        let slot = with_payload(packets.map(|n| n * 100), seen(FINISHED, packets, at(2)));
+        // The one joined late, so its beginning is not known.
+        let side = Progress { seen: 900, next: Some(900), begun: false, first: None, reached: Some(900) };
+        let followed = Some(Followed { sides: [side; 2], looked_at: 7 });
+        bench.swept(&Observation { cpu, followed, ..slot }, at(2));
+    }
+    assert!(bench.advance(at(6)).contains(&Did::Closed));
+    assert!(bench.view().complete);
+}
+
+#[test]
+fn sweep_shows_how_far_a_slot_was_followed_whose_counts_a_record_had() {
+    let mut bench = Bench::new();
+    let slot = with_payload([499, 0], seen(FINISHED, [4, 4], at(2)));
+    let other = Observation { cpu: 1, ..with_payload([400, 0], seen(FINISHED, [4, 4], at(2))) };
+    bench.opened(&slot, at(1));
+    bench.opened(&other, at(1));
+    bench.message(Side::Local, 1, &logon("alice", 1), at(1));
+    let whole = Some(from(1, followed(500, Some(500), 499)));
+    bench.swept(&Observation { followed: whole, ..slot }, at(2));
+    bench.swept(&Observation { followed: Some(followed(900, Some(900), 400)), ..other }, at(2));
+    bench.advance(at(6));
+    assert!(bench.view().complete);
+}
+
 #[test]
 fn only_slots_that_are_known_as_they_are_show_what_passed_between_cpus() {
-    let mut bench = ended_on_cpus(&[begun(900, 500)]);
+    let mut bench = ended_on_cpus(&[begun(followed(900, Some(500), 0))]);
     bench.advance(at(6));
     assert!(bench.view().complete, "a single CPU says by itself what it missed");
 
-    let mut bench = ended_on_cpus(&[begun(504, 500), followed(900, None)]);
+    let mut bench = ended_on_cpus(&[from(1, begun(followed(504, Some(500), 499))), followed(900, None, 0)]);
     bench.observe(Some(RecordKind::Closed), &seen(FINISHED, [5, 4], at(2)), at(2));
     bench.advance(at(6));
-    assert!(bench.view().complete, "the header went on since the sweep");
+    assert!(!bench.view().complete, "the header went on since the sweep, or did not");
 
-    let mut bench = ended_on_cpus(&[begun(504, 500), followed(900, None)]);
+    let mut bench = ended_on_cpus(&[from(1, begun(followed(504, Some(500), 499))), followed(900, None, 0)]);
     bench.observe(Some(RecordKind::Closed), &seen(FINISHED, [4, 4], at(2)), at(2));
     bench.advance(at(6));
     assert!(!bench.view().complete, "the record is older than the sweep");
