@@ -35,7 +35,7 @@ fn assert_golden(name: &str, text: &str) {
 
 /// No other incident names its external host.
 fn alone(it: &Incident) -> Elsewhere {
-    Elsewhere::among(it, &[])
+    Elsewhere { all_are_counted: true, ..Elsewhere::among(it, &[]) }
 }
 
 /// One incident, without a verdict.

@@ -1,5 +1,7 @@
 //! Tests of relations.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::incident::fixtures::{self, after};
 
