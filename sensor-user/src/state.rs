@@ -182,8 +182,8 @@ pub fn add_blocks(blocks: &StoredBlocks, batch: &mut RowBatch) {
 
 /// The stored hits of exemptions.
 #[must_use]
-pub fn hits(rows: &Rows) -> BTreeMap<String, Hit> {
-    Restored::of(&Rows { hits: rows.hits.clone(), ..Rows::default() }).hits
+pub fn hits(rows: BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Hit> {
+    Restored::of(&Rows { hits: rows, ..Rows::default() }).hits
 }
 
 /// The row of an incident.

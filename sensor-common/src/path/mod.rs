@@ -125,6 +125,16 @@ impl Parsed {
     pub const fn is_quic(&self) -> bool {
         matches!(self.interest, Interest::Quic)
     }
+
+    /// The TCP port (wire order) of the server, if SMB or WebDAV was recognised in it.
+    #[must_use]
+    pub const fn recognised_port(&self) -> Option<u16> {
+        match self.interest {
+            Interest::Recognised(Server::Source) => Some(self.ports.source),
+            Interest::Recognised(_) => Some(self.ports.destination),
+            _ => None,
+        }
+    }
 }
 
 /// Processes one frame.

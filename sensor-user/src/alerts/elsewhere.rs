@@ -39,9 +39,8 @@ impl Elsewhere {
                 named.push(incident(&row)?);
             }
         }
-        let no_exemption = state::hits(&reader.state(i64::MAX)?)
-            .values()
-            .all(|hit| hit.connections == 0 && hit.packets == 0);
+        let no_exemption =
+            state::hits(reader.hits()?).values().all(|hit| hit.connections == 0 && hit.packets == 0);
         let none_held_back = reader.held_back(0, i64::MAX)?.is_empty();
         let all_are_counted = of.scope != Scope::Connection && no_exemption && none_held_back;
         Ok(Self { all_are_counted, ..Self::among(of, &named) })
@@ -59,7 +58,7 @@ impl Elsewhere {
             .filter(|address| !own.contains(address))
             .collect();
         let first = incidents.iter().filter(with_it).map(|one| one.first).fold(of.first, Timestamp::min);
-        Self { first, other_hosts: others.len(), all_are_counted: true }
+        Self { first, other_hosts: others.len(), all_are_counted: false }
     }
 }
 

@@ -76,7 +76,7 @@ fn seen_by(incident: &Incident, seen: &Sightings, elsewhere: &Elsewhere) -> Stri
             let earlier =
                 if seen.days > 1 { format!(", on {days}, as far as {level}") } else { String::new() };
             let did = if incident.direction == Direction::Outbound && elsewhere.all_are_counted {
-                "has used it"
+                "is known to have used it"
             } else {
                 "has an incident with it"
             };

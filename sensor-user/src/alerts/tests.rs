@@ -35,7 +35,7 @@ fn assert_golden(name: &str, text: &str) {
 
 /// No other incident names its external host.
 fn alone(it: &Incident) -> Elsewhere {
-    Elsewhere::among(it, &[])
+    Elsewhere { all_are_counted: true, ..Elsewhere::among(it, &[]) }
 }
 
 /// One incident, without a verdict.
@@ -96,7 +96,7 @@ fn external_host_is_said_to_be_new_only_on_its_first_day_and_to_be_used_by_nobod
         let line = text.lines().find(|line| line.starts_with("  external")).unwrap();
         line.split_once(", US; ").unwrap().1.to_owned()
     };
-    let nobody = "no other internal host has used it";
+    let nobody = "no other internal host is known to have used it";
     assert_eq!(said(&it, &alone(&it), NOW), format!("first seen today; {nobody}"));
     let tomorrow = fixtures::after(86_400_000);
     assert_eq!(said(&it, &alone(&it), tomorrow), format!("first seen 2026-11-29 10:13; {nobody}"));

@@ -13,7 +13,7 @@ use nix::{
 };
 
 /// Bytes of one chunk.
-const CHUNK: usize = 256 << 10;
+const CHUNK: usize = 64 << 10;
 
 /// Most chunks that wait for the reader.
 const MAX_AHEAD: usize = 4;

@@ -1,11 +1,8 @@
 //! Facts about the hosts of a connection that are looked up before it becomes part of an incident.
 
 use std::{
-    collections::VecDeque,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    collections::{BTreeSet, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -29,8 +26,8 @@ pub(super) struct Prefetched(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     pairs: Mutex<VecDeque<Pair>>,
-    /// Questions that the worker has not answered.
-    asked: AtomicUsize,
+    /// Those about which the worker was asked and has not answered.
+    asked: Mutex<BTreeSet<HostPair>>,
 }
 
 #[derive(Debug)]
@@ -73,26 +70,26 @@ impl Prefetched {
         self.0.pairs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a question about these hosts is of use: they are not known, and the worker is not busy with others. Counts it.
+    fn asked(&self) -> MutexGuard<'_, BTreeSet<HostPair>> {
+        self.0.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a question about these hosts is of use: they are not known, and the worker is not busy with them or with too many
+    /// others. If so, they count as asked about.
     pub(super) fn wants(&self, hosts: HostPair) -> bool {
-        if self.0.asked.load(Ordering::Relaxed) >= MAX_ASKED {
-            return false;
-        }
-        let is_known = self.lock().iter().any(|one| one.hosts == hosts && one.looked.elapsed() < KEPT);
-        if !is_known {
-            self.0.asked.fetch_add(1, Ordering::Relaxed);
-        }
-        !is_known
+        let mut asked = self.asked();
+        let is_known = || self.lock().iter().any(|one| one.hosts == hosts && one.looked.elapsed() < KEPT);
+        asked.len() < MAX_ASKED && !asked.contains(&hosts) && !is_known() && asked.insert(hosts)
     }
 
     /// A question will not be answered.
-    pub(super) fn give_up(&self) {
-        self.0.asked.fetch_sub(1, Ordering::Relaxed);
+    pub(super) fn give_up(&self, hosts: HostPair) {
+        self.asked().remove(&hosts);
     }
 
     /// Takes the answer to a question; `now` is the time that its sightings contain.
     pub(super) fn answer(&self, hosts: HostPair, internal: Enrichment, external: Enrichment, now: Timestamp) {
-        self.0.asked.fetch_sub(1, Ordering::Relaxed);
+        self.asked().remove(&hosts);
         let mut pairs = self.lock();
         pairs.retain(|one| one.hosts != hosts);
         if pairs.len() == MAX_PAIRS {
@@ -107,11 +104,13 @@ impl Prefetched {
         self.lock().clear();
     }
 
-    /// The answer to a question about an incident, if its hosts were looked up a moment ago.
+    /// The answer to a question about an incident, if its hosts were looked up a moment ago. What was looked up for other internal
+    /// hosts with this external one is forgotten: the incident adds to the sightings of it.
     pub(super) fn known(&self, question: &Lookup) -> Option<Enriched> {
         let hosts = (question.internal?, question.external?);
         let (first, last, level) = question.seen;
-        let pairs = self.lock();
+        let mut pairs = self.lock();
+        pairs.retain(|one| one.hosts.1 != hosts.1 || one.hosts == hosts);
         let pair = pairs.iter().find(|one| one.hosts == hosts && one.looked.elapsed() < KEPT)?;
         // Otherwise the number of days may be another one.
         if [first, last].iter().any(|at| day_of(at.unix_nanos()) != pair.day) {
@@ -176,12 +175,30 @@ mod tests {
     }
 
     #[test]
+    fn incident_ends_what_is_known_for_other_internal_hosts() {
+        let prefetched = Prefetched::default();
+        for number in [1, 2] {
+            prefetched.answer(
+                hosts(number),
+                Enrichment::default(),
+                seen(after(0), EvidenceLevel::Smb),
+                after(0),
+            );
+        }
+        let known =
+            |number| prefetched.known(&question(number, (after(0), after(0), EvidenceLevel::Smb))).is_some();
+        assert_eq!([known(1), known(2)], [true, false]);
+    }
+
+    #[test]
     fn what_is_asked_and_kept_is_bounded() {
         let prefetched = Prefetched::default();
         let asked = (0..=255).filter(|number| prefetched.wants(hosts(*number))).count();
         assert_eq!(asked, MAX_ASKED);
-        prefetched.give_up();
+        prefetched.give_up(hosts(0));
         assert!(prefetched.wants(hosts(200)) && !prefetched.wants(hosts(201)));
+        prefetched.give_up(hosts(200));
+        assert!(!prefetched.wants(hosts(1)), "it is asked about already");
         for number in 0..=u8::MAX {
             let _ = prefetched.wants(hosts(number));
             prefetched.answer(hosts(number), Enrichment::default(), Enrichment::default(), after(0));

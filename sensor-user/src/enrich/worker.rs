@@ -101,7 +101,7 @@ impl LookupSender {
             && !(self.rate.admits(Instant::now())
                 && self.questions.try_send(Question::Prefetch(pair)).is_ok())
         {
-            self.prefetched.give_up();
+            self.prefetched.give_up(pair);
         }
     }
 
@@ -180,7 +180,10 @@ impl Worker {
                     self.remember(question);
                     self.answer(&question);
                 }
-                Some(Question::Known(question)) => self.remember(question),
+                Some(Question::Known(question)) => {
+                    self.remember(question);
+                    self.sources.ask_names([question.internal, question.external]);
+                }
                 Some(Question::Prefetch(pair)) => self.prefetch(pair),
                 None => {}
             }
@@ -205,7 +208,7 @@ impl Worker {
         }
     }
 
-    /// Looks up facts about hosts that may be those of an incident soon.
+    /// Looks up facts about hosts that may be those of an incident soon. Nobody else is asked about them.
     fn prefetch(&mut self, pair: HostPair) {
         let (internal, external) = pair;
         let now = wall_clock::now();
@@ -226,6 +229,7 @@ impl Worker {
     }
 
     fn answer(&mut self, question: &Lookup) {
+        self.sources.ask_names([question.internal, question.external]);
         // Lease files, the neighbour table, and what other sensors reported.
         let answer = waiting(Wait::Files, || Enriched {
             incident: question.incident,

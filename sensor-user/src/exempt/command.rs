@@ -109,8 +109,8 @@ fn list(config: Config, now: Timestamp) -> Result<String> {
         tracing::warn!("{error}: the hits are those of a minute ago");
     }
     let config = with_added(config)?;
-    let hits = match Reader::open(&config.state_dir).and_then(|reader| reader.state(i64::MAX)) {
-        Ok(rows) => state::hits(&rows),
+    let hits = match Reader::open(&config.state_dir).and_then(|reader| reader.hits()) {
+        Ok(rows) => state::hits(rows),
         Err(StorageError::Missing { .. } | StorageError::Empty { .. }) => BTreeMap::new(),
         Err(error) => return Err(error).context("cannot read the hits of exemptions"),
     };

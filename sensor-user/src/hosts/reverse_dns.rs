@@ -77,25 +77,28 @@ impl ReverseDns {
         (Self { wanted, known: Arc::default() }, addresses)
     }
 
-    /// The name of an address, if it is known; if not, it is asked for. Never waits.
+    /// The name of an address, if it is known. Never waits.
     pub(super) fn name(&self, address: IpAddr) -> Option<String> {
-        self.name_at(address, Instant::now())
+        let answers = self.known.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.get(&address)?.1.clone()
     }
 
-    fn name_at(&self, address: IpAddr, now: Instant) -> Option<String> {
+    /// Asks for the name of an address, unless it is known or asked for already. Never waits.
+    pub(super) fn ask(&self, address: IpAddr) {
+        self.ask_at(address, Instant::now());
+    }
+
+    fn ask_at(&self, address: IpAddr, now: Instant) {
         let mut answers = self.known.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((since, name)) = answers.get(&address)
-            && now.duration_since(*since) < kept(name.as_ref())
-        {
-            return name.clone();
+        let known = answers.get(&address);
+        if known.is_some_and(|(since, name)| now.duration_since(*since) < kept(name.as_ref())) {
+            return;
         }
         // One that has no room is asked for with the next event of its incident. What waits is not asked for again.
         if self.wanted.try_send(address).is_ok() {
             let before = answers.remove(&address).and_then(|(_, name)| name);
-            put(&mut answers, address, before.clone(), now);
-            return before;
+            put(&mut answers, address, before, now);
         }
-        None
     }
 
     /// Whether a name was learnt since this was last asked.
@@ -170,18 +173,23 @@ mod tests {
         let (names, wanted) = ReverseDns::alone();
         let now = Instant::now();
         let asked = || wanted.try_iter().count();
-        assert_eq!((names.name_at(address(1), now), asked()), (None, 1));
-        assert_eq!((names.name_at(address(1), now), asked()), (None, 0), "it is asked for already");
+        let name_at = |address, now| {
+            names.ask_at(address, now);
+            names.name(address)
+        };
+        assert_eq!((names.name(address(1)), asked()), (None, 0), "it is not asked for by itself");
+        assert_eq!((name_at(address(1), now), asked()), (None, 1));
+        assert_eq!((name_at(address(1), now), asked()), (None, 0), "it is asked for already");
         names.known.put(address(1), Some("files.example".into()), now);
         assert!(names.take_learnt() && !names.take_learnt());
         let name = Some("files.example".to_owned());
-        assert_eq!((names.name_at(address(1), now), asked()), (name.clone(), 0));
+        assert_eq!((name_at(address(1), now), asked()), (name.clone(), 0));
         // The name stays while it is asked for again.
-        assert_eq!((names.name_at(address(1), now + KEPT), asked()), (name, 1));
+        assert_eq!((name_at(address(1), now + KEPT), asked()), (name, 1));
         names.known.put(address(2), None, now);
         assert!(!names.take_learnt());
-        assert_eq!((names.name_at(address(2), now + KEPT_WITHOUT / 2), asked()), (None, 0));
-        assert_eq!((names.name_at(address(2), now + KEPT_WITHOUT), asked()), (None, 1));
+        assert_eq!((name_at(address(2), now + KEPT_WITHOUT / 2), asked()), (None, 0));
+        assert_eq!((name_at(address(2), now + KEPT_WITHOUT), asked()), (None, 1));
     }
 
     #[test]
@@ -189,7 +197,7 @@ mod tests {
         let (names, wanted) = ReverseDns::alone();
         let now = Instant::now();
         for number in 0..2 * MAX_WAITING as u32 {
-            assert_eq!(names.name_at(address(number), now), None);
+            names.ask_at(address(number), now);
         }
         assert_eq!(wanted.try_iter().count(), MAX_WAITING);
         for number in 0..MAX_KEPT as u32 + 500 {

@@ -82,6 +82,12 @@ impl Sources {
         changed
     }
 
+    /// Asks for the names of hosts that are not known, if names are asked for. Never waits.
+    pub(crate) fn ask_names(&self, hosts: [Option<IpAddr>; 2]) {
+        let Some(names) = &self.names else { return };
+        hosts.into_iter().flatten().for_each(|address| names.ask(address));
+    }
+
     /// What is known of an internal host.
     pub(crate) fn internal(&self, address: IpAddr) -> Enrichment {
         let lease = self.leases.of_address(address, wall_clock::now());

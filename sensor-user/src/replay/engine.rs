@@ -24,7 +24,10 @@ use crate::{
     },
     plan,
 };
-use sensor_core::{address::FiveTuple, networks::Capacity};
+use sensor_core::{
+    address::FiveTuple,
+    networks::{Capacity, PrefixSet},
+};
 
 /// Interface of frames in BPF_PROG_TEST_RUN: the loopback interface.
 pub const INTERFACE: u32 = 1;
@@ -102,17 +105,21 @@ impl Host {
     }
 }
 
+/// How a frame arrives.
+fn arrival(frame: &[u8]) -> Arrival {
+    Arrival {
+        hook: Hook::XdpIngress,
+        ifindex: INTERFACE,
+        link: Link::Ethernet,
+        frame_len: frame.len().min(LINEAR) as u32,
+        vlan: 0,
+    }
+}
+
 impl Engine for Host {
     fn frame(&mut self, frame: &[u8], ticks: u32) -> Result<()> {
-        let arrival = Arrival {
-            hook: Hook::XdpIngress,
-            ifindex: INTERFACE,
-            link: Link::Ethernet,
-            frame_len: frame.len().min(LINEAR) as u32,
-            vlan: 0,
-        };
         self.0.set_now(ticks);
-        self.0.frame(frame, arrival);
+        self.0.frame(frame, arrival(frame));
         Ok(())
     }
 
@@ -148,9 +155,14 @@ impl Engine for Host {
 }
 
 /// The path in the kernel: the same program as on interfaces, run by hand on one CPU and attached to nothing.
+///
+/// Most frames of a capture are not watched. Those of which the fast path shows it are not passed to the kernel: a run of the
+/// program costs several times as much, and would change nothing.
 pub struct Kernel {
     plan: LoadPlan,
     program: KernelProgram,
+    /// Decides which frames are not passed on.
+    filter: HostEngine,
     cpu: usize,
     /// Kept packets at the last sweep.
     swept: u64,
@@ -168,12 +180,27 @@ impl Kernel {
         sched_setaffinity(Pid::from_raw(0), &only).with_context(|| format!("cannot stay on CPU {cpu}"))?;
         let plan = load_plan(config);
         let program = KernelProgram::load(&plan)?;
-        Ok(Self { plan, program, cpu, swept: 0 })
+        let filter = filter(&plan);
+        Ok(Self { plan, program, filter, cpu, swept: 0 })
     }
+}
+
+/// An engine that only looks at ports and payload: it accounts nothing, and needs no prefixes.
+fn filter(plan: &LoadPlan) -> HostEngine {
+    let settings = Settings { slots_per_cpu: 1, ..plan.settings };
+    HostEngine::new(
+        settings,
+        plan.services.clone(),
+        PrefixSet::default(),
+        Capacity { v4_leaves: 0, v6_blocks: 0 },
+    )
 }
 
 impl Engine for Kernel {
     fn frame(&mut self, frame: &[u8], ticks: u32) -> Result<()> {
+        if self.filter.is_foreign(frame, arrival(frame)) {
+            return Ok(());
+        }
         self.program.clock.set(ticks)?;
         let program = self.program.xdp()?;
         let run = |frame| program.test_run(TestRunOptions { data_in: Some(frame), ..TestRunOptions::new() });
@@ -206,11 +233,13 @@ impl Engine for Kernel {
 
     fn reset(&mut self) -> Result<()> {
         self.program = KernelProgram::load(&self.plan)?;
+        self.filter.reset();
         self.swept = 0;
         Ok(())
     }
 
     fn count_quic(&mut self, flows: &[FiveTuple]) -> Result<()> {
+        self.filter.count_quic(flows);
         self.program.quic.count(flows).context("cannot count flows of QUIC")
     }
 

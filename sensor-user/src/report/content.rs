@@ -95,7 +95,7 @@ impl Report {
             Some((row.incident, verdict_entry))
         });
         let verdicts = Verdicts::of(&incidents, verdict_entries.collect());
-        let hits = state::hits(&reader.state(i64::MAX)?);
+        let hits = state::hits(reader.hits()?);
         let held_back = reader.held_back(since.unix_nanos(), until.unix_nanos())?;
         let kept_since = reader.oldest()?.map(Timestamp::from_unix_nanos);
         let mut exposures = Exposures::default();

@@ -258,6 +258,14 @@ impl Reader {
         self.run(|connection| read_state(connection, since))
     }
 
+    /// The stored hits of exemptions, by their identifiers.
+    ///
+    /// # Errors
+    /// [`StorageError`]
+    pub fn hits(&self) -> Result<BTreeMap<String, Vec<u8>>, StorageError> {
+        self.run(read_hits)
+    }
+
     /// A single value.
     ///
     /// # Errors
@@ -373,17 +381,15 @@ pub(super) fn read_state(connection: &Connection, since: i64) -> rusqlite::Resul
         .prepare("SELECT rule, value, last FROM terms")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<rusqlite::Result<_>>()?;
-    let pairs = |table: &str| -> rusqlite::Result<_> {
-        connection
-            .prepare(table)?
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<rusqlite::Result<_>>()
-    };
-    Ok(Rows {
-        incidents,
-        connections,
-        terms,
-        hits: pairs("SELECT id, state FROM exemption_hits")?,
-        meta: pairs("SELECT key, value FROM meta")?,
-    })
+    let meta = by_key(connection, "SELECT key, value FROM meta")?;
+    Ok(Rows { incidents, connections, terms, hits: read_hits(connection)?, meta })
+}
+
+fn read_hits(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Vec<u8>>> {
+    by_key(connection, "SELECT id, state FROM exemption_hits")
+}
+
+/// The rows of a query for keys and values.
+fn by_key(connection: &Connection, query: &str) -> rusqlite::Result<BTreeMap<String, Vec<u8>>> {
+    connection.prepare(query)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }

@@ -7,7 +7,7 @@ use std::{
 
 use sensor_common::counter::Counter;
 use sensor_core::time::Timestamp;
-use sensor_tests::{ByteOrder, captures_below, link, privileged, replayed};
+use sensor_tests::{ByteOrder, Recording, captures_below, link, privileged, replayed};
 use sensor_user::{config::Config, exempt::Exemption, replay::EngineChoice};
 
 use crate::session;
@@ -70,6 +70,40 @@ fn both_engines_agree_on_broken_frames() {
         fs::write(&path, session.pcap(ByteOrder::Little, false, link::ETHERNET)).unwrap();
         assert_engines_agree(&path, &Config::default());
     }
+}
+
+/// The kernel engine passes no frame on that the fast path knows to be of no interest: which those are changes with the first message
+/// on a port, whatever the frame is like in which that came.
+#[test]
+fn both_engines_agree_on_a_session_at_another_port() {
+    if !privileged("both_engines_agree_on_a_session_at_another_port") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = session();
+    let is_of_server = |frame: &[u8], at: usize| frame[at..at + 2] == 445_u16.to_be_bytes();
+    for (_, frame) in &mut session.frames {
+        for at in [34, 36] {
+            if is_of_server(frame, at) {
+                frame[at..at + 2].copy_from_slice(&8_445_u16.to_be_bytes());
+            }
+        }
+    }
+    let path = folder.path().join("other-port.pcap");
+    let assert_agreed = |session: &Recording| {
+        fs::write(&path, session.pcap(ByteOrder::Little, false, link::ETHERNET)).unwrap();
+        assert_engines_agree(&path, &Config::default());
+        replayed(&path, EngineChoice::Kernel, &Config::default()).unwrap().played.statistics
+    };
+    let plain = assert_agreed(&session).kernel.get(Counter::Kept);
+    assert!(
+        plain > 20 && plain < session.frames.len() as u64,
+        "{plain}: those before the first message are not"
+    );
+    let first = session.frames.len() as u64 - plain;
+    let (_, frame) = &mut session.frames[first as usize];
+    frame.splice(12..12, [0x81, 0x00, 0x00, 0x07]);
+    assert_eq!(assert_agreed(&session).kernel.get(Counter::Kept), plain);
 }
 
 /// Frames as segmentation offload leaves them: without a length of the IP packet, and longer than one buffer.

@@ -301,7 +301,7 @@ impl Book {
         for id in forgotten {
             self.forget(id, now);
         }
-        self.settle_counts(now, false, &mut events);
+        self.settle_counts(now, &mut events);
         events.sort_by_key(|event| (event.incident.first, event.incident.id));
         out.extend(events.into_iter().map(|event| IncidentOutput::Event(Box::new(event))));
         self.write_campaigns(now, false, out);
@@ -327,7 +327,7 @@ impl Book {
                 events.push(stored.write(IncidentAction::Updated, relations, now));
             }
         }
-        self.settle_counts(now, true, &mut events);
+        self.settle_last_counts(now, is_kept, &mut events);
         events.sort_by_key(|event| (event.incident.first, event.incident.id));
         out.extend(events.into_iter().map(|event| IncidentOutput::Event(Box::new(event))));
         self.write_campaigns(now, true, out);

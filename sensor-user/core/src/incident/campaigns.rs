@@ -1,21 +1,15 @@
 //! Campaigns: incidents that have something in common and concern several internal hosts.
 //!
-//! The first incident identifies a campaign. A campaign causes one alert, another one if its severity rises, and an update when
-//! it has doubled or when no incident was added for a while.
+//! The first incident identifies a campaign. A campaign causes one alert, and an update when its severity
+//! rises, when it has doubled, or when no incident was added for a while.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{IncidentId, RelationKind};
+use super::{IncidentId, RelationKind, SETTLED};
 use crate::{level::Severity, time::Timestamp};
 
 /// Internal hosts from which on connected incidents are a campaign.
 const MIN_HOSTS: usize = 2;
-
-/// Time without another incident after which the last ones are written.
-const SETTLED: Duration = Duration::from_secs(300);
 
 /// What was last written of a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Incident, IncidentAction, IncidentEvent, Milestone, Scope, TargetCounts,
+    Incident, IncidentAction, IncidentEvent, Milestone, SETTLED, Scope, TargetCounts,
     relations::{Relations, Shared},
 };
 use crate::{
@@ -23,9 +23,6 @@ const UPDATE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Time between two updates of an incident that continues and shows nothing new.
 const QUIET_INTERVAL: Duration = Duration::from_secs(86_400);
-
-/// Time without another related incident after which those that no document has are written.
-const LINKS_SETTLED: Duration = Duration::from_secs(300);
 
 /// Payload that has to be added before doubled payload is worth an update.
 const MIN_GROWTH: u64 = 64 * 1024;
@@ -188,7 +185,7 @@ impl StoredIncident {
 
     /// Whether related incidents are to be written that no document has.
     pub(crate) fn has_settled_links(&self, now: Timestamp) -> bool {
-        self.is_announced() && self.linked.is_some_and(|linked| now.distance(linked) >= LINKS_SETTLED)
+        self.is_announced() && self.linked.is_some_and(|linked| now.distance(linked) >= SETTLED)
     }
 
     /// Whether its counts doubled since it was last written.

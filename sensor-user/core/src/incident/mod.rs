@@ -22,7 +22,7 @@ mod relations;
 pub mod steps;
 pub mod timeline;
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,9 @@ pub use self::{
         Milestone, Party, Scope, Share, ShareKind, ThreatHit, TimelineEntry, WebDavSeen,
     },
 };
+
+/// Time without another related incident after which the numbers of related ones are written.
+const SETTLED: Duration = Duration::from_secs(300);
 
 /// Identifier of an incident: 64 bits, shown as 16 hexadecimal digits. People type the first four.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

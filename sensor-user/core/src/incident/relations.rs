@@ -3,22 +3,27 @@
 //! Takes incidents that were opened or show something new; gives the latest other incidents that have it in common, for the lists,
 //! and counts those that an incident does not list. It never looks at all incidents one by one for a new one.
 
+mod numbers;
+#[cfg(test)]
+mod tests;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     net::IpAddr,
     time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{Credential, CredentialMethod, Incident, IncidentId, LogonOutcome, Scope};
+use self::numbers::Numbers;
+use super::{Credential, CredentialMethod, Incident, IncidentId, LogonOutcome, SETTLED, Scope};
 use crate::{address::Direction, time::Timestamp};
 
 /// Incidents that one incident lists, and the latest ones with the same thing that are tried for a list.
 pub const MAX_RELATED: usize = 64;
 
-/// Time without another incident with the same thing, or one less, after which the counts of the others are stored.
-const SETTLED: Duration = Duration::from_secs(300);
+/// The longest time until the counts of incidents are stored that have something in common with new ones all the time.
+const MAX_UNSETTLED: Duration = Duration::from_secs(3_600);
 
 /// Incidents whose counts are made anew each time, so that a large number does not hold up packets.
 const AT_ONCE: usize = 64;
@@ -116,42 +121,6 @@ struct Sharing {
     all: Numbers,
 }
 
-/// A set of small numbers: words of 64 bits that are not zero, so that many of them are united in few steps.
-#[derive(Debug, Default)]
-struct Numbers(BTreeMap<u32, u64>);
-
-impl Numbers {
-    fn insert(&mut self, number: u32) {
-        *self.0.entry(number / 64).or_default() |= 1 << (number % 64);
-    }
-
-    fn remove(&mut self, number: u32) {
-        if let Some(word) = self.0.get_mut(&(number / 64)) {
-            *word &= !(1 << (number % 64));
-            if *word == 0 {
-                self.0.remove(&(number / 64));
-            }
-        }
-    }
-
-    fn contains(&self, number: u32) -> bool {
-        self.0.get(&(number / 64)).is_some_and(|word| word >> (number % 64) & 1 == 1)
-    }
-
-    fn add(&mut self, others: &Self) {
-        others.0.iter().for_each(|(at, word)| *self.0.entry(*at).or_default() |= word);
-    }
-
-    fn len(&self) -> u64 {
-        self.0.values().map(|word| u64::from(word.count_ones())).sum()
-    }
-
-    fn iter(&self) -> impl Iterator<Item = u32> {
-        let bits = |word: u64| (0..64).filter(move |bit| word >> bit & 1 == 1);
-        self.0.iter().flat_map(move |(at, word)| bits(*word).map(move |bit| at * 64 + bit))
-    }
-}
-
 /// Which incidents have what. All that are remembered are counted, so their number is the only bound.
 #[derive(Debug, Default)]
 pub(crate) struct Relations {
@@ -160,10 +129,17 @@ pub(crate) struct Relations {
     numbers: HashMap<IncidentId, u32>,
     by_number: Vec<Option<IncidentId>>,
     free: BTreeSet<u32>,
-    /// Things that more or fewer incidents have than when the counts were stored, and since when.
-    changed: HashMap<Shared, Timestamp>,
+    /// Things that more or fewer incidents have than when the counts were stored.
+    changed: HashMap<Shared, Changed>,
     /// Incidents whose counts are to be made anew.
     outdated: BTreeSet<IncidentId>,
+}
+
+/// When incidents with something came, or went.
+#[derive(Clone, Copy, Debug)]
+struct Changed {
+    first: Timestamp,
+    last: Timestamp,
 }
 
 impl Relations {
@@ -204,8 +180,13 @@ impl Relations {
         }
         sharing.latest.push_back(id);
         sharing.all.insert(number);
-        self.changed.insert(one.clone(), now);
+        self.note_change(one, now);
         found
+    }
+
+    fn note_change(&mut self, one: &Shared, now: Timestamp) {
+        let changed = Changed { first: now, last: now };
+        self.changed.entry(one.clone()).and_modify(|known| known.last = now).or_insert(changed);
     }
 
     fn number(&mut self, id: IncidentId) -> u32 {
@@ -232,7 +213,7 @@ impl Relations {
         let Some(first) = things.next() else { return 0 };
         let mut united = None;
         for more in things {
-            united.get_or_insert_with(|| Numbers(first.0.clone())).add(more);
+            united.get_or_insert_with(|| first.clone()).add(more);
         }
         let all = united.as_ref().unwrap_or(first);
         let own = listed.incidents.iter().map(|(other, _)| other).chain([&id]);
@@ -240,18 +221,30 @@ impl Relations {
         all.len() - own.count() as u64
     }
 
-    /// Incidents whose counts are to be made anew, as the last change to what they have was a while ago: a few each time.
-    pub(super) fn outdated(&mut self, now: Timestamp, is_end: bool) -> Vec<IncidentId> {
+    /// Incidents whose counts are to be made anew, as the last change to what they have was a while ago, or the first one long ago: a few
+    /// each time.
+    pub(super) fn outdated(&mut self, now: Timestamp) -> Vec<IncidentId> {
+        self.settle(|changed| {
+            now.distance(changed.last) >= SETTLED || now.distance(changed.first) >= MAX_UNSETTLED
+        });
+        std::iter::from_fn(|| self.outdated.pop_first()).take(AT_ONCE).collect()
+    }
+
+    /// All incidents whose counts are to be made anew.
+    pub(super) fn all_outdated(&mut self) -> BTreeSet<IncidentId> {
+        self.settle(|_| true);
+        std::mem::take(&mut self.outdated)
+    }
+
+    fn settle(&mut self, is_due: impl Fn(&Changed) -> bool) {
         let (sharing, by_number, outdated) = (&self.sharing, &self.by_number, &mut self.outdated);
-        self.changed.retain(|one, at| {
-            let is_settled = is_end || now.distance(*at) >= SETTLED;
+        self.changed.retain(|one, changed| {
+            let is_settled = is_due(changed);
             if is_settled && let Some(sharing) = sharing.get(one) {
                 outdated.extend(sharing.all.iter().filter_map(|number| by_number[number as usize]));
             }
             !is_settled
         });
-        let most = if is_end { usize::MAX } else { AT_ONCE };
-        std::iter::from_fn(|| self.outdated.pop_first()).take(most).collect()
     }
 
     /// An incident with these things is forgotten.
@@ -264,11 +257,11 @@ impl Relations {
             let Some(sharing) = self.sharing.get_mut(one) else { continue };
             sharing.latest.retain(|other| *other != id);
             sharing.all.remove(number);
-            if sharing.all.0.is_empty() {
+            if sharing.all.is_empty() {
                 self.sharing.remove(one);
                 self.changed.remove(one);
             } else {
-                self.changed.insert(one.clone(), now);
+                self.note_change(one, now);
             }
         }
     }
@@ -294,201 +287,4 @@ fn shared(incident: &Incident) -> BTreeSet<Shared> {
 fn account(credential: &Credential) -> Option<String> {
     credential.user.as_deref().filter(|user| !user.is_empty())?;
     credential.account().map(|account| account.to_lowercase())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::incident::fixtures::{self, after};
-
-    fn numbered(number: u64, incident: Incident) -> Incident {
-        Incident { id: IncidentId(number), ..incident }
-    }
-
-    /// Incidents as a book keeps them, with what each has.
-    #[derive(Default)]
-    struct Kept {
-        relations: Relations,
-        all: BTreeMap<IncidentId, (RelatedIncidents, BTreeSet<Shared>)>,
-    }
-
-    impl Kept {
-        fn note(&mut self, incident: &Incident) -> Vec<(IncidentId, RelationKind)> {
-            let (_, known) = self.all.entry(incident.id).or_default();
-            self.relations.note(incident, known, after(0))
-        }
-
-        /// The same, and links it with those that are found.
-        fn link(&mut self, incident: &Incident) {
-            for (other, kind) in self.note(incident) {
-                let (mut its, known) = self.all.remove(&incident.id).unwrap();
-                let others = &mut self.all.get_mut(&other).unwrap().0;
-                RelatedIncidents::link((incident.id, &mut its), (other, others), kind);
-                self.all.insert(incident.id, (its, known));
-            }
-        }
-
-        fn forget(&mut self, number: u64) {
-            if let Some((_, known)) = self.all.remove(&IncidentId(number)) {
-                self.relations.forget(IncidentId(number), &known, after(0));
-            }
-        }
-
-        /// Of each incident: those that it lists and that are remembered, and how many it counts beside them.
-        fn said(&self) -> BTreeMap<IncidentId, (BTreeSet<IncidentId>, u64)> {
-            let said = |(id, (related, known)): (&IncidentId, &(RelatedIncidents, BTreeSet<Shared>))| {
-                let listed = related.incidents.iter().map(|(other, _)| *other);
-                let remembered = listed.filter(|other| self.all.contains_key(other)).collect();
-                (*id, (remembered, self.relations.left_out(*id, known, related)))
-            };
-            self.all.iter().map(said).collect()
-        }
-
-        /// The same as it should be, found one by one.
-        fn assert_each_other_is_listed_or_counted(&self) {
-            let said = self.said();
-            for (id, (_, known)) in &self.all {
-                let has_common = |other: &&IncidentId| *other != id && !self.all[other].1.is_disjoint(known);
-                let others: BTreeSet<_> = self.all.keys().filter(has_common).copied().collect();
-                let (listed, left_out) = &said[id];
-                assert!(listed.is_subset(&others) && listed.len() <= MAX_RELATED);
-                assert!(listed.iter().all(|other| said[other].0.contains(id)), "both ways");
-                assert_eq!(listed.len() as u64 + left_out, others.len() as u64, "{id}");
-            }
-        }
-    }
-
-    #[test]
-    fn incidents_share_a_host_a_credential_and_a_user_once_each() {
-        use RelationKind::{Credential, ExternalHost, User};
-        let mut kept = Kept::default();
-        let first = numbered(1, fixtures::leak_accepted());
-        assert_eq!(kept.note(&first), []);
-        assert_eq!(kept.note(&first), [], "nothing of itself");
-        let mut second = numbered(2, fixtures::leak_accepted());
-        second.external.addresses = vec!["9.9.9.9".parse().unwrap()];
-        let found = kept.note(&second);
-        let expected = if second.credentials[0].fingerprints.is_empty() {
-            vec![(IncidentId(1), User)]
-        } else {
-            vec![(IncidentId(1), Credential), (IncidentId(1), User)]
-        };
-        assert_eq!(found, expected);
-        let third = numbered(3, fixtures::tls_on_445());
-        let mut third = third;
-        third.external.addresses = vec!["9.9.9.9".parse().unwrap()];
-        assert_eq!(kept.note(&third), [(IncidentId(2), ExternalHost)]);
-        assert_eq!(kept.note(&second), [], "what is known is not found again");
-    }
-
-    #[test]
-    fn refused_guess_of_a_stranger_connects_nobody_and_an_accepted_one_does() {
-        let mut kept = Kept::default();
-        let with = |number: u64, address: &str, incident: Incident| {
-            let mut one = numbered(number, incident);
-            one.external.addresses = vec![address.parse().unwrap()];
-            one.credentials.iter_mut().for_each(|credential| credential.fingerprints.clear());
-            one
-        };
-        kept.note(&with(1, "9.9.9.1", fixtures::guessing_refused()));
-        assert_eq!(kept.note(&with(2, "9.9.9.2", fixtures::guessing_refused())), []);
-        assert_eq!(kept.note(&with(3, "9.9.9.3", fixtures::guessing_succeeded())), []);
-        let found = kept.note(&with(4, "9.9.9.4", fixtures::guessing_succeeded()));
-        assert_eq!(found, [(IncidentId(3), RelationKind::User)]);
-    }
-
-    #[test]
-    fn forgotten_incident_is_found_no_more_and_few_are_tried_for_a_list() {
-        let mut kept = Kept::default();
-        for number in 0..1_000 {
-            let found = kept.note(&numbered(number, fixtures::tls_on_445()));
-            assert!(found.len() <= MAX_RELATED);
-        }
-        (0..1_000).for_each(|number| kept.forget(number));
-        let relations = &kept.relations;
-        assert!(relations.sharing.is_empty() && relations.numbers.is_empty() && relations.changed.is_empty());
-        assert_eq!(kept.note(&numbered(7, fixtures::tls_on_445())), []);
-        assert_eq!(kept.relations.by_number.len(), 1_000, "numbers are used again");
-    }
-
-    #[test]
-    fn full_list_takes_no_link_and_neither_does_the_other_one() {
-        let kind = RelationKind::User;
-        let (mut full, mut others) = (RelatedIncidents::default(), vec![RelatedIncidents::default(); 100]);
-        for (other, number) in others.iter_mut().zip(1..) {
-            let is_new =
-                RelatedIncidents::link((IncidentId(0), &mut full), (IncidentId(number), other), kind);
-            assert_eq!(is_new, number <= MAX_RELATED as u64);
-            assert_eq!(other.incidents.len(), usize::from(is_new));
-        }
-        assert_eq!(full.incidents.len(), MAX_RELATED);
-        let again = RelationKind::Credential;
-        let is_new =
-            RelatedIncidents::link((IncidentId(0), &mut full), (IncidentId(1), &mut others[0]), again);
-        assert!(!is_new && full.incidents[0].1.len() == 2 && others[0].incidents[0].1.len() == 2);
-    }
-
-    #[test]
-    fn two_hundred_incidents_of_one_host_are_listed_or_counted_by_each() {
-        let mut kept = Kept::default();
-        (0..200).for_each(|number| kept.link(&numbered(number, fixtures::leak_accepted())));
-        kept.assert_each_other_is_listed_or_counted();
-        let sums = kept.said().into_values().map(|(listed, left_out)| listed.len() as u64 + left_out);
-        assert_eq!(sums.collect::<BTreeSet<_>>(), BTreeSet::from([199]), "two things in common count once");
-        (0..50).for_each(|number| kept.forget(number));
-        kept.assert_each_other_is_listed_or_counted();
-        let sums = kept.said().into_values().map(|(listed, left_out)| listed.len() as u64 + left_out);
-        assert_eq!(sums.collect::<BTreeSet<_>>(), BTreeSet::from([149]));
-    }
-
-    #[test]
-    fn counts_of_incidents_with_hosts_and_users_in_common_agree_with_a_search_one_by_one() {
-        for seed in 0..20_u64 {
-            let mut state = seed;
-            let mut random = |below: u64| {
-                // Knuth's MMIX generator; its high bits are the good ones.
-                state =
-                    state.wrapping_mul(6_364_136_223_846_793_005_u64).wrapping_add(1_442_695_040_888_963_407);
-                (state >> 33) % below
-            };
-            let mut kept = Kept::default();
-            for step in 0..600 {
-                let earlier = random(step + 1);
-                if step > 150 && random(3) == 0 {
-                    kept.forget(earlier);
-                    continue;
-                }
-                // A new one, or something new of one that is remembered.
-                let is_remembered = kept.all.contains_key(&IncidentId(earlier));
-                let number = if is_remembered && random(3) == 0 { earlier } else { step };
-                let mut one = numbered(number, fixtures::leak_accepted());
-                one.external.addresses = vec![format!("9.9.9.{}", random(4)).parse().unwrap()];
-                one.credentials[0].user = Some(format!("user{}", random(6)));
-                one.credentials[0].fingerprints = vec![format!("print{}", random(40))].into_iter().collect();
-                kept.link(&one);
-                if step % 50 == 0 {
-                    kept.assert_each_other_is_listed_or_counted();
-                }
-            }
-            kept.assert_each_other_is_listed_or_counted();
-        }
-    }
-
-    #[test]
-    fn counts_are_made_anew_when_no_incident_came_for_a_while_and_a_few_each_time() {
-        let mut kept = Kept::default();
-        (0..200).for_each(|number| kept.link(&numbered(number, fixtures::tls_on_445())));
-        let settled = after(SETTLED.as_millis() as i64);
-        assert_eq!(kept.relations.outdated(after(1_000), false), []);
-        let mut all = BTreeSet::new();
-        for _ in 0..200_usize.div_ceil(AT_ONCE) {
-            let some = kept.relations.outdated(settled, false);
-            assert!(!some.is_empty() && some.len() <= AT_ONCE);
-            all.extend(some);
-        }
-        assert_eq!(all.len(), 200);
-        assert_eq!(kept.relations.outdated(settled, false), [], "once");
-        kept.forget(3);
-        assert_eq!(kept.relations.outdated(after(1_000), true).len(), 199, "at the end all at once");
-    }
 }

@@ -18,7 +18,10 @@ use sensor_common::{
     fast_path::{FastPath, fast_path, plain_ipv4, plain_ipv6},
     flow_mark::FLOW_MARKS,
     headers::{Link, Ports},
-    path::{Arrival, Look, Verdict, capture, command, count_unparsed, process, process_known, process_plain},
+    path::{
+        Arrival, Environment as _, Look, Verdict, capture, command, count_unparsed, parse, process,
+        process_known, process_plain,
+    },
     payload,
     prefix::EXEMPTION_COUNTERS,
     quic::{InitialWindow, QuicFlowKey},
@@ -148,6 +151,23 @@ impl HostEngine {
         self.services.udp.iter_mut().for_each(|kind| *kind &= !port::SUSPECT);
         self.services.udp = *quic::marked(&self.services.udp, flows);
         self.quic_flows = flows.iter().map(quic::key).collect();
+    }
+
+    /// Whether the fast path shows that a frame is not watched, after all frames that were shown to this engine. Changes nothing but the
+    /// ports on which SMB or WebDAV was recognised.
+    pub fn is_foreign(&mut self, bytes: &[u8], arrival: Arrival) -> bool {
+        match fast_path(self, bytes, |length| arrival.frame_len < length) {
+            FastPath::Foreign => return true,
+            FastPath::PlainIpv4(..) | FastPath::PlainIpv6(..) => {}
+            FastPath::Unsure => {
+                if let Some(port) =
+                    parse(self, bytes, arrival).ok().and_then(|parsed| parsed.recognised_port())
+                {
+                    self.suspect(port);
+                }
+            }
+        }
+        false
     }
 
     /// Processes one frame.

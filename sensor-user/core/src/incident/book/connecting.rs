@@ -22,15 +22,34 @@ impl Book {
     }
 
     /// Counts again where incidents with the same things came or went. The counts are stored, and written where one is due.
-    pub(super) fn settle_counts(&mut self, now: Timestamp, is_end: bool, events: &mut Vec<IncidentEvent>) {
-        for id in self.relations.outdated(now, is_end) {
-            let Some(stored) = self.incidents.get_mut(&id) else { continue };
-            if stored.count_left_out(&self.relations) {
-                self.changed.insert(id);
-            }
-            let event = stored.write_recounted(&self.relations, now);
-            self.changed.extend(event.is_some().then_some(id));
-            events.extend(event);
+    pub(super) fn settle_counts(&mut self, now: Timestamp, events: &mut Vec<IncidentEvent>) {
+        for id in self.relations.outdated(now) {
+            self.recount(id, now, Some(events));
+        }
+    }
+
+    /// The same at the end of the run, for all of them. Where the state `is_kept`, they are written after the next start, as many at a
+    /// time as now.
+    pub(super) fn settle_last_counts(
+        &mut self,
+        now: Timestamp,
+        is_kept: bool,
+        events: &mut Vec<IncidentEvent>,
+    ) {
+        for id in self.relations.all_outdated() {
+            self.recount(id, now, if is_kept { None } else { Some(events) });
+        }
+    }
+
+    fn recount(&mut self, id: IncidentId, now: Timestamp, events: Option<&mut Vec<IncidentEvent>>) {
+        let Some(stored) = self.incidents.get_mut(&id) else { return };
+        if stored.count_left_out(&self.relations) {
+            self.changed.insert(id);
+        }
+        let Some(events) = events else { return };
+        if let Some(event) = stored.write_recounted(&self.relations, now) {
+            self.changed.insert(id);
+            events.push(event);
         }
     }
 
