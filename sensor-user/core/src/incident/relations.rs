@@ -11,7 +11,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Credential, CredentialMethod, Incident, IncidentId, LogonOutcome, Scope};
+use super::{
+    Credential, CredentialMethod, Incident, IncidentId, LogonOutcome, Scope, StoredIncident, book::REMEMBERED,
+};
 use crate::{address::Direction, time::Timestamp};
 
 /// Incidents that one incident lists, and the latest ones with the same thing that are tried for a list.
@@ -85,6 +87,21 @@ impl RelatedIncidents {
         }
         self.incidents.push((id, BTreeSet::from([kind])));
         true
+    }
+}
+
+impl StoredIncident {
+    /// What another incident has in common with it, if one of them began while the other was remembered.
+    #[must_use]
+    pub fn in_common(&self, other: &Self) -> BTreeSet<RelationKind> {
+        let [one, two] = [&self.incident, &other.incident];
+        let gap = one.first.since(two.last).max(two.first.since(one.last));
+        if one.id == two.id || gap >= REMEMBERED {
+            return BTreeSet::new();
+        }
+        // One of an earlier version has nothing stored.
+        let all = |of: &Self| of.shared.iter().cloned().chain(shared(&of.incident)).collect::<BTreeSet<_>>();
+        all(self).intersection(&all(other)).map(Shared::kind).collect()
     }
 }
 
@@ -379,6 +396,36 @@ mod tests {
         third.external.addresses = vec!["9.9.9.9".parse().unwrap()];
         assert_eq!(kept.note(&third), [(IncidentId(2), ExternalHost)]);
         assert_eq!(kept.note(&second), [], "what is known is not found again");
+    }
+
+    #[test]
+    fn two_incidents_have_in_common_what_one_had_while_the_other_was_remembered() {
+        use RelationKind::{Credential, ExternalHost, User};
+        let stored = |number, incident| fixtures::stored(numbered(number, incident));
+        let leak = stored(1, fixtures::leak_accepted());
+        let all = BTreeSet::from([ExternalHost, Credential, User]);
+        assert_eq!(leak.in_common(&stored(2, fixtures::leak_accepted())), all);
+        assert_eq!(leak.in_common(&leak), BTreeSet::new(), "nothing with itself");
+        assert_eq!(
+            leak.in_common(&stored(2, fixtures::leak_refused())),
+            BTreeSet::from([ExternalHost, User])
+        );
+        assert_eq!(leak.in_common(&stored(2, fixtures::tls_on_445())), BTreeSet::new());
+        let mut elsewhere = stored(2, fixtures::tls_on_445());
+        elsewhere.shared.insert(Shared::External("8.8.4.4".parse().unwrap()));
+        assert_eq!(leak.in_common(&elsewhere), BTreeSet::from([ExternalHost]), "what it had once counts");
+        let days = |days: i64| {
+            let later =
+                |at: Timestamp| after(at.since(fixtures::START).as_millis() as i64 + days * 86_400_000);
+            let it = fixtures::leak_accepted();
+            stored(2, Incident { first: later(it.first), last: later(it.last), ..it })
+        };
+        for other in [days(6), days(-6)] {
+            assert_eq!(leak.in_common(&other), all);
+        }
+        for other in [days(8), days(-8)] {
+            assert_eq!(leak.in_common(&other), BTreeSet::new());
+        }
     }
 
     #[test]
