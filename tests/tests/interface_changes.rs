@@ -49,6 +49,7 @@ fn beginning_of_a_second() -> Result<i64> {
 
 /// Waits until the log says that the program was put back, and fails unless that was less than two seconds after `taken_off`.
 #[track_caller]
+#[expect(clippy::unwrap_used, reason = "a test cannot go on without the line")]
 fn is_put_back_in_time(agent: &Agent, direction: &str, interface: &str, taken_off: i64) {
     let text = format!("the program for {direction} packets of {interface} was taken off, and is put back");
     let line = agent.wait_for_log(&text).unwrap();
