@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Command, CommandFactory as _};
+use clap::{Arg, Command, CommandFactory as _};
 use clap_complete::{ArgValueCandidates, CompletionCandidate};
 
 use crate::{
@@ -31,7 +31,8 @@ pub fn command() -> Command {
     }
     all.mut_subcommand("alerts", |command| {
         let incidents = || incidents(&state_dir(std::env::args_os()));
-        command.mut_arg("id", |argument| argument.add(ArgValueCandidates::new(incidents)))
+        let with_incidents = |argument: Arg| argument.add(ArgValueCandidates::new(incidents));
+        command.mut_arg("id", with_incidents).mut_arg("related_to", with_incidents)
     })
 }
 

@@ -79,9 +79,15 @@ impl Restored {
 /// # Errors
 /// Why it cannot be read.
 pub fn incident(row: &IncidentRow) -> Result<Incident, String> {
-    rmp_serde::from_slice::<StoredIncident>(&row.state)
-        .map(|stored| stored.incident)
-        .map_err(|error| error.to_string())
+    stored_incident(row).map(|stored| stored.incident)
+}
+
+/// The incident of a row, with what it has that others may have too.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn stored_incident(row: &IncidentRow) -> Result<StoredIncident, String> {
+    rmp_serde::from_slice(&row.state).map_err(|error| error.to_string())
 }
 
 /// The verdict of a row.

@@ -33,6 +33,12 @@ const LIMIT: usize = 16 << 20;
 /// Time after which the lease of blocks is over if nobody renews it, and a connection that then passes is established.
 const LEASE_OVER: Duration = Duration::from_secs(enforcement::LEASE + 5);
 
+/// Time after its incident in which a transfer is blocked: by the times of the documents, on every machine.
+const BLOCKED_WITHIN: Duration = Duration::from_secs(2);
+
+/// Time for what has passed before a block to be written by the server.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(1);
+
 /// Less than a lease.
 const AT_ONCE: Duration = Duration::from_secs(enforcement::LEASE / 2);
 
@@ -121,10 +127,13 @@ fn critical_incident_cuts_the_transfer_off_and_a_dry_run_does_not() {
             let (length, stood) = arrived(&file);
             assert!(finds(&critical, "data-leaving-over-smb"), "{critical:#}");
             assert!(!finds(&critical, "ntlm-credential-to-internet"), "{critical:#}");
-            let created = parse_rfc3339(text(&critical, "/event/created")).unwrap();
             assert!(length > 1 << 20, "{length} bytes arrived: nothing that was cut off");
             let started = agent.wait_for(action("block-started")).unwrap();
             assert_eq!(text(&started, "/smb_sensor/response/target"), pair());
+            let at = |document: &Value, field| parse_rfc3339(text(document, field)).unwrap();
+            let blocked = at(&started, "/@timestamp");
+            let after = blocked.since(at(&critical, "/event/created"));
+            assert!(after < BLOCKED_WITHIN, "blocked {after:?} after the incident");
             let list = command(state.path(), &Request::Blocks);
             if is_dry {
                 assert_eq!(length, SENT as u64, "{list}");
@@ -132,8 +141,8 @@ fn critical_incident_cuts_the_transfer_off_and_a_dry_run_does_not() {
                 assert!(transfer.join().unwrap().unwrap().success());
             } else {
                 assert!(length < SENT as u64 / 2, "{length} bytes arrived");
-                let after = stood.since(created);
-                assert!(after < patience(Duration::from_secs(2)), "{after:?}");
+                let after = stood.since(blocked);
+                assert!(after < patience(WRITTEN_WITHIN), "it arrived until {after:?} after the block");
                 assert!(!list.contains(": 0 packets"), "{list}");
                 command(state.path(), &Request::Unblock { target: pair().parse().unwrap(), who: None });
                 let ended = agent.wait_for(action("block-ended")).unwrap();

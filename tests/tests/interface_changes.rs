@@ -4,6 +4,8 @@ use std::{
     fs,
     net::SocketAddr,
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context as _, Result};
@@ -20,6 +22,7 @@ use sensor_user::{
     plan,
 };
 use serde_json::Value;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 const NATIVE: [&str; 2] = ["xdp smb_xdp_frags", "tcx egress smb_tc_out"];
 const FILTERS: [&str; 2] = ["filter ingress smb_tc_in", "filter egress smb_tc_out"];
@@ -33,6 +36,26 @@ fn becomes(border: &Topology, interface: &str, programs: [&str; 2]) {
         matches!(&last, Some(Ok(found)) if *found == programs).then_some(())
     });
     assert!(same.is_some(), "{interface}: {last:?}");
+}
+
+/// Waits for the beginning of a second, and gives it. The log has whole seconds: what it has in this one or the next one was done less
+/// than two seconds after this, on every machine.
+fn beginning_of_a_second() -> Result<i64> {
+    let since_epoch = || SystemTime::now().duration_since(UNIX_EPOCH);
+    let into = since_epoch()?.subsec_nanos();
+    thread::sleep(Duration::from_nanos(1_000_000_000 - u64::from(into)));
+    Ok(since_epoch()?.as_secs().try_into()?)
+}
+
+/// Waits until the log says that the program was put back, and fails unless that was less than two seconds after `taken_off`.
+#[track_caller]
+#[expect(clippy::unwrap_used, reason = "a test cannot go on without the line")]
+fn is_put_back_in_time(agent: &Agent, direction: &str, interface: &str, taken_off: i64) {
+    let text = format!("the program for {direction} packets of {interface} was taken off, and is put back");
+    let line = agent.wait_for_log(&text).unwrap();
+    let at = line.trim_start_matches('[').split(' ').next().unwrap_or_default();
+    let at = OffsetDateTime::parse(at, &Rfc3339).unwrap().unix_timestamp();
+    assert!((taken_off..=taken_off + 1).contains(&at), "taken off at {taken_off}, put back at {at}: {line}");
 }
 
 /// A connection from the client to port 445 of the server, which echoes.
@@ -125,12 +148,12 @@ fn filter_that_is_taken_off_is_put_back() {
     let arguments = ["--ingress", "tc", "--tc", "clsact"];
     let agent = Agent::on(border.gateway(), "lan0").arguments(&arguments).start().unwrap();
     becomes(&border, "lan0", FILTERS);
+    let taken_off = beginning_of_a_second().unwrap();
     let gone =
         border.gateway().command("tc").args(["qdisc", "del", "dev", "lan0", "clsact"]).status().unwrap();
     assert!(gone.success());
     for direction in ["incoming", "outgoing"] {
-        let text = format!("the program for {direction} packets of lan0 was taken off, and is put back");
-        agent.wait_for_log(&text).unwrap();
+        is_put_back_in_time(&agent, direction, "lan0", taken_off);
     }
     becomes(&border, "lan0", FILTERS);
     exchange(&border, server.address()).unwrap();
@@ -173,12 +196,11 @@ fn links_that_are_detached_are_put_back() {
     let interfaces = ["lan0", "wan0"];
     let agent = Agent::on(border.gateway(), "lan0,wan0").start().unwrap();
     interfaces.iter().for_each(|interface| becomes(&border, interface, NATIVE));
+    let taken_off = beginning_of_a_second().unwrap();
     assert_eq!(detach_links(&agent).unwrap(), 4);
     for interface in interfaces {
         for direction in ["incoming", "outgoing"] {
-            let text =
-                format!("the program for {direction} packets of {interface} was taken off, and is put back");
-            agent.wait_for_log(&text).unwrap();
+            is_put_back_in_time(&agent, direction, interface, taken_off);
         }
         becomes(&border, interface, NATIVE);
     }

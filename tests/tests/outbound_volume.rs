@@ -1,9 +1,10 @@
-//! Data that leaves in many small sessions is noticed like data that leaves in one.
+//! Data that leaves in many small sessions is noticed like data that leaves in one, and data that leaves while the sensor starts.
 
-use std::fs;
+use std::{fs, thread, time::Duration};
 
-use sensor_lab::{PythonClient, Smbclient, Smbd, Topology, address, require_lab};
-use sensor_tests::{Agent, finds, number, texts};
+use sensor_lab::{PythonClient, Smbclient, Smbd, Topology, address, poll, require_lab};
+use sensor_tests::{Agent, PATIENCE, finds, number, text, texts};
+use serde_json::Value;
 
 const RULE: &str = "data-leaving-over-smb";
 /// Bytes that each session sends.
@@ -68,4 +69,32 @@ fn small_files_in_compounds_are_content() {
     let incident = ended.only().unwrap();
     assert_eq!(number(incident, "/smb_sensor/volume/left_bytes"), sent.parse::<u64>().unwrap());
     assert!(texts(incident, "/threat/technique/id").contains(&"T1048"), "{incident:#}");
+}
+
+/// Bytes that are written while the sensor starts: five seconds' worth.
+const WRITTEN: usize = 100 << 20;
+
+#[test]
+fn session_that_was_there_before_the_sensor_is_said_to_be() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let smbd = Smbd::start(border.server()).unwrap();
+    let slow = ["qdisc", "add", "dev", "eth0", "root", "tbf", "rate", "160mbit", "burst", "256k"];
+    let slow = border.client().command("tc").args(slow).args(["latency", "50ms"]).status().unwrap();
+    assert!(slow.success());
+    let file = smbd.share_dir().join("all.bin");
+    let client = Smbclient::new(border.client(), address::SERVER_V4).time_limit(Duration::from_secs(120));
+    thread::scope(|scope| {
+        let transfer = scope.spawn(|| client.put("all.bin", &vec![0x5A; WRITTEN]));
+        let is_written = || fs::metadata(&file).is_ok_and(|file| file.len() > 0).then_some(());
+        poll(PATIENCE, is_written).unwrap();
+        let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
+        let is_of_session =
+            |document: &Value| text(document, "/message").contains("; joined late: the log-on was before ");
+        let incident = agent.wait_for(is_of_session).unwrap();
+        let message = text(&incident, "/message");
+        assert!(message.contains(" UTC, when the sensor started"), "{message}");
+        agent.stop().unwrap();
+        assert!(transfer.join().unwrap().unwrap().success());
+    });
 }

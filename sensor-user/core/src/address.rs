@@ -47,6 +47,9 @@ pub enum Direction {
 }
 
 impl Direction {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Outbound, Self::Inbound];
+
     /// ECS `network.direction`.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -7,7 +7,7 @@ mod ending;
 mod published;
 mod state;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sensor_common::slot::{RecordKind, Slot};
 use sensor_dissect::FingerprintKey;
@@ -87,6 +87,9 @@ pub struct Start {
     pub incidents: Vec<StoredIncident>,
     /// Connections that were open when that ended.
     pub connections: Vec<StoredFlow<Link>>,
+    /// When the kernel program began to see packets, if that was just now: a connection whose beginning it did not see right after
+    /// that had begun before.
+    pub started: Option<Timestamp>,
 }
 
 /// Everything that decides.
@@ -94,6 +97,7 @@ pub struct Core {
     settings: Settings,
     clock: TickClock,
     identity: [u8; 32],
+    started: Option<Timestamp>,
     flows: FlowTable<Link>,
     lookup: Box<dyn ProcessLookup + Send>,
     terms: KnownTerms,
@@ -131,6 +135,9 @@ fn is_any_web_server(view: &FlowView<'_>) -> bool {
         && !view.facts.is_some_and(|facts| facts.authentication_attempted())
 }
 
+/// Time after the start in which a connection that is first seen without its beginning is taken for one that had begun before.
+const AT_START: Duration = Duration::from_secs(5);
+
 /// Connections that are remembered while the quota holds them back.
 const MAX_HELD_BACK: usize = 4_096;
 
@@ -138,7 +145,7 @@ impl Core {
     /// A core that begins with this.
     #[must_use]
     pub fn new(start: Start, lookup: Box<dyn ProcessLookup + Send>) -> Self {
-        let Start { settings, clock, fingerprint_key, terms, incidents, connections } = start;
+        let Start { settings, clock, fingerprint_key, terms, incidents, connections, started } = start;
         let mut identity = [0; 32];
         identity[..16].copy_from_slice(&fingerprint_key.of(b"incident identifiers").0);
         let mut flows = FlowTable::new(FlowTableOptions {
@@ -158,6 +165,7 @@ impl Core {
             settings,
             clock,
             identity,
+            started,
             flows,
             lookup,
             terms,
@@ -398,6 +406,12 @@ impl Core {
         let threats = Arc::clone(&self.settings.threats);
         let limits = self.settings.limits.volume;
         let Some(stored) = self.book.stored_mut(id) else { return false };
+        if view.joined_late && !stored.incident.joined_late {
+            // With records or a direction missing, it may have begun later.
+            let is_certain = self.lost_records == 0 && !view.one_sided;
+            let began_before = |started: &Timestamp| is_certain && view.first.distance(*started) < AT_START;
+            stored.incident.joined_at_start = self.started.filter(began_before);
+        }
         let mut has_changed = stored.incident.merge(view, link);
         if matches!(stored.incident.scope, Scope::Client) {
             let target = view.server.ip();

@@ -36,7 +36,7 @@ use crate::{
     fingerprint_key,
     health::HealthBoard,
     http::{Http, LoadConfig, ReloadState},
-    kernel::{attach::Attached, boot, interface::Interface, privileges, ticks::KernelClock},
+    kernel::{attach::Attached, boot, interface::Interface, object::Origin, privileges, ticks::KernelClock},
     latency::Stages,
     names::resolver::Names,
     output::StoreOutput,
@@ -179,6 +179,9 @@ impl Sensor {
             info!("watching {}: {one}", one.interface.name);
             attached.push(one);
         }
+        // Programs of an earlier run saw packets before.
+        let started = matches!(origin, Origin::New).then(|| Now::of(clock)).transpose();
+        let started = started.context("cannot read the clock")?.map(|now| now.moment.at);
         if let Err(error) = privileges::give_up(&unneeded(&config)) {
             warn!("capabilities that are not needed any more cannot be given up: {error}");
         }
@@ -207,6 +210,7 @@ impl Sensor {
                 terms,
                 incidents: restored.incidents,
                 connections,
+                started,
             },
             owners,
         );

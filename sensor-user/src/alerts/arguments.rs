@@ -31,6 +31,8 @@ pub const EXAMPLES: &str = "EXAMPLES\n  \
     smb-sensor alerts 7f3a\n  \
     Incidents in which a credential was given away, or more:\n    \
     smb-sensor alerts --evidence credential\n  \
+    Incidents with the same external host, credential or user as that one:\n    \
+    smb-sensor alerts --related-to 7f3a\n  \
     Every document about one incident:\n    \
     smb-sensor alerts 7f3a --json | jq .message\n  \
     Mark it as benign, and get the command that exempts it:\n    \
@@ -68,6 +70,10 @@ pub struct AlertsArgs {
     /// Only incidents with external hosts in this network, or with this address
     #[arg(long, value_name = "NET", value_parser = network)]
     pub external: Option<IpNet>,
+    /// Only incidents with the same external host, credential or user as this one, within seven days: its identifier, or the beginning
+    /// of it
+    #[arg(long, value_name = "ID", conflicts_with_all = ["id", "flows"])]
+    pub related_to: Option<String>,
     /// Only incidents that are open
     #[arg(long)]
     pub open: bool,
@@ -75,7 +81,7 @@ pub struct AlertsArgs {
     #[arg(long, conflicts_with_all = ["id", "json", "flows", "limit"])]
     pub campaigns: bool,
     /// Give a verdict on this incident. It replaces an earlier one, and goes to the outputs as a document
-    #[arg(long, value_enum, value_name = "VERDICT", requires = "id", conflicts_with_all = ["json", "flows", "campaigns", "since", "until", "severity", "rules", "evidence", "internal", "external", "open", "limit"])]
+    #[arg(long, value_enum, value_name = "VERDICT", requires = "id", conflicts_with_all = ["json", "flows", "campaigns", "since", "until", "severity", "rules", "evidence", "internal", "external", "related_to", "open", "limit"])]
     pub verdict: Option<Verdict>,
     /// Why, with --verdict: one line of at most 500 characters
     #[arg(long, value_name = "TEXT", requires = "verdict", value_parser = note)]
@@ -96,7 +102,7 @@ pub struct AlertsArgs {
 }
 
 impl AlertsArgs {
-    /// Whether an incident matches the filters.
+    /// Whether an incident matches the filters; that it is related is another matter.
     #[must_use]
     pub fn fits(&self, incident: &Incident) -> bool {
         let level = self.evidence.as_deref().and_then(EvidenceLevel::named);

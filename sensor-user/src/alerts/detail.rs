@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use sensor_core::{
-    incident::{Credential, Incident, LogonOutcome, MAX_RELATED, Party, Share, message, steps},
+    incident::{
+        Credential, CredentialMethod, Incident, LogonOutcome, Party, Share, message, steps, timeline,
+    },
     level::EvidenceLevel,
     rules,
     time::Timestamp,
@@ -66,13 +68,8 @@ pub(super) fn text(
             ),
         );
     }
-    let timeline: Vec<_> = incident
-        .timeline
-        .iter()
-        .map(|entry| format!("{} {}", clock(entry.at, incident.first), entry.what.phrase()))
-        .collect();
-    if !timeline.is_empty() {
-        lines.put("timeline", &timeline.join(" · "));
+    if !incident.timeline.is_empty() {
+        lines.put("timeline", &course(incident));
     }
     connections(incident, &mut lines);
     findings(incident, &mut lines);
@@ -169,6 +166,25 @@ fn volume(incident: &Incident) -> String {
     text
 }
 
+/// The steps with their times. A time has its date where that is another one than before, and of the time only the fraction where it is
+/// the same second as before: "10:13:55.102 connected · .108 SMB".
+fn course(incident: &Incident) -> String {
+    let mut before: Option<String> = None;
+    let mut steps = Vec::new();
+    for (entry, what) in incident.timeline.iter().zip(timeline::short_phrases(&incident.timeline)) {
+        let at = rfc3339(entry.at);
+        let is_same_second = before.as_ref().is_some_and(|before| before.get(..19) == at.get(..19));
+        let time = if is_same_second {
+            at.get(19..23).unwrap_or(&at).to_owned()
+        } else {
+            on_another_day(&at, before.as_ref().unwrap_or(&rfc3339(incident.first)))
+        };
+        steps.push(format!("{time} {what}"));
+        before = Some(at);
+    }
+    steps.join(" · ")
+}
+
 fn connections(incident: &Incident, lines: &mut Lines) {
     if incident.connections.len() < 2 {
         return;
@@ -200,9 +216,29 @@ fn findings(incident: &Incident, lines: &mut Lines) {
             if one.techniques.is_empty() { String::new() } else { format!(", {}", one.techniques.join(" ")) };
         let before = one.risen_from.map(|(severity, score)| format!("{severity} {score} → "));
         let worth = format!("{}{} {}", before.unwrap_or_default(), one.severity, one.risk_score);
-        let found = clock(one.first, incident.first);
-        lines.put("findings", &format!("{} ({worth}{techniques}), found at {found}: {}", one.rule, one.fact));
+        let at = match given_away(incident, &one.rule) {
+            Some((what, sent)) => format!("{what} in the frame of {}", clock(sent, incident.first)),
+            None => format!("found at {}", clock(one.first, incident.first)),
+        };
+        lines.put("findings", &format!("{} ({worth}{techniques}), {at}: {}", one.rule, one.fact));
     }
+}
+
+/// The message in which a credential was given away, and the time of its frame, if the rule found the only credential of the incident
+/// that it can be.
+fn given_away(incident: &Incident, rule: &str) -> Option<(&'static str, Timestamp)> {
+    let can_be =
+        |one: &&Credential| !matches!(one.method, CredentialMethod::Anonymous | CredentialMethod::Kerberos);
+    let mut sent = incident.credentials.iter().filter(can_be);
+    let (Some(only), None) = (sent.next(), sent.next()) else { return None };
+    let what = match (only.method, only.attempts) {
+        (CredentialMethod::Password, ..=1) => "password",
+        (CredentialMethod::Password, _) => "first password",
+        (_, ..=1) => "response",
+        _ => "first response",
+    };
+    let is_found = rule == rules::credential::META.id && incident.credentials_left_out == 0;
+    is_found.then_some((what, only.first))
 }
 
 /// Incidents that have something in common with this one.
@@ -214,11 +250,8 @@ fn related(incident: &Incident, lines: &mut Lines) {
     let left_out = incident.related.left_out;
     if left_out > 0 {
         let others = rules::sentence::counted(left_out, "other");
-        let verb = if left_out == 1 { "is" } else { "are" };
-        lines.put(
-            "related",
-            &format!("and {others} that {verb} not listed: a list has at most {MAX_RELATED}"),
-        );
+        let lists = format!("`smb-sensor alerts --related-to {}` lists all", incident.id);
+        lines.put("related", &format!("and {others}; {lists}"));
     }
     if let Some(campaign) = incident.related.campaign {
         lines.put("campaign", &format!("{campaign}; `smb-sensor alerts --campaigns` lists it"));
@@ -256,8 +289,15 @@ fn advice(incident: &Incident, lines: &mut Lines) {
 
 /// Time of day; with its date where that is not the one of `first`.
 fn clock(at: Timestamp, first: Timestamp) -> String {
-    let (text, first) = (rfc3339(at), rfc3339(first));
-    let same_day = text.get(..10) == first.get(..10);
-    let time = text.get(11..23).unwrap_or(&text);
-    if same_day { time.to_owned() } else { format!("{} {time}", text.get(..10).unwrap_or_default()) }
+    on_another_day(&rfc3339(at), &rfc3339(first))
+}
+
+/// The time of day of `at`; with its date where that is not the one of `other`. Both are written as [`rfc3339`] writes them.
+fn on_another_day(at: &str, other: &str) -> String {
+    let time = at.get(11..23).unwrap_or(at);
+    if at.get(..10) == other.get(..10) {
+        time.to_owned()
+    } else {
+        format!("{} {time}", at.get(..10).unwrap_or_default())
+    }
 }

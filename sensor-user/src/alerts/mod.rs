@@ -16,7 +16,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use sensor_core::{incident::Incident, level::Severity};
+use sensor_core::{
+    incident::{Incident, StoredIncident},
+    level::Severity,
+};
 use tracing::warn;
 
 pub(crate) use self::arguments::when;
@@ -45,11 +48,17 @@ pub fn run(args: &AlertsArgs) -> Result<ExitCode> {
     }
 }
 
-/// One incident in full, or its documents.
-fn one(args: &AlertsArgs, reader: &Reader, prefix: &str) -> Result<ExitCode> {
+/// The incident whose identifier begins so.
+fn row(reader: &Reader, prefix: &str) -> Result<IncidentRow> {
     let Some(row) = reader.incident(&prefix.to_ascii_lowercase())? else {
         bail!("there is no incident {prefix}; `smb-sensor alerts` lists them");
     };
+    Ok(row)
+}
+
+/// One incident in full, or its documents.
+fn one(args: &AlertsArgs, reader: &Reader, prefix: &str) -> Result<ExitCode> {
+    let row = row(reader, prefix)?;
     if let Some(verdict) = args.verdict {
         let text = verdicts::give(&args.state_dir, &row.id, verdict, args.note.clone(), None)?;
         stdout::write(|out| writeln!(out, "{text}"))?;
@@ -85,13 +94,8 @@ fn many(args: &AlertsArgs, reader: &Reader) -> Result<ExitCode> {
         open: args.open,
         since: args.since.map(sensor_core::time::Timestamp::unix_nanos),
     };
-    let mut listed = Vec::new();
-    for row in reader.incidents(&query)? {
-        let incident = incident(&row)?;
-        if args.fits(&incident) {
-            listed.push(incident);
-        }
-    }
+    let listed = fitting(args, reader, &query)?;
+    let mut listed: Vec<_> = listed.into_iter().map(|(_, incident)| incident).collect();
     if args.campaigns {
         let text = campaigns::table(&listed);
         stdout::write(|out| write!(out, "{text}"))?;
@@ -109,6 +113,21 @@ fn many(args: &AlertsArgs, reader: &Reader) -> Result<ExitCode> {
         Ok(())
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The incidents that the query gives and that match the flags, each with its identifier as it is stored.
+fn fitting(args: &AlertsArgs, reader: &Reader, query: &IncidentQuery) -> Result<Vec<(String, Incident)>> {
+    let related_to = args.related_to.as_deref().map(|prefix| stored(&row(reader, prefix)?)).transpose()?;
+    let is_related =
+        |one: &StoredIncident| related_to.as_ref().is_none_or(|other| !other.in_common(one).is_empty());
+    let mut fitting = Vec::new();
+    for row in reader.incidents(query)? {
+        let one = stored(&row)?;
+        if args.fits(&one.incident) && is_related(&one) {
+            fitting.push((row.id, one.incident));
+        }
+    }
+    Ok(fitting)
 }
 
 /// The verdict on an incident; none if another version of this program wrote it.
@@ -147,6 +166,7 @@ fn documents(args: &AlertsArgs, reader: &Reader, kind: DocumentKind) -> Result<E
         || args.evidence.is_some()
         || args.internal.is_some()
         || args.external.is_some()
+        || args.related_to.is_some()
         || args.open;
     if kind == DocumentKind::Flow {
         if narrows {
@@ -160,10 +180,8 @@ fn documents(args: &AlertsArgs, reader: &Reader, kind: DocumentKind) -> Result<E
     }
     let all =
         IncidentQuery { min_severity: Some(args.least_severity()), open: args.open, since: query.since };
-    for row in reader.incidents(&all)? {
-        if args.fits(&incident(&row)?) {
-            write_documents(reader, &DocumentQuery { incident: Some(row.id), ..query.clone() })?;
-        }
+    for (id, _) in fitting(args, reader, &all)? {
+        write_documents(reader, &DocumentQuery { incident: Some(id), ..query.clone() })?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -195,7 +213,11 @@ fn write_documents(reader: &Reader, query: &DocumentQuery) -> Result<u64> {
 }
 
 fn incident(row: &IncidentRow) -> Result<Incident> {
-    state::incident(row)
+    stored(row).map(|stored| stored.incident)
+}
+
+fn stored(row: &IncidentRow) -> Result<StoredIncident> {
+    state::stored_incident(row)
         .map_err(anyhow::Error::msg)
         .with_context(|| format!("cannot read incident {}: another version of smb-sensor wrote it", row.id))
 }

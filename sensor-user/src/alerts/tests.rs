@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use sensor_core::{
     address::Direction,
-    incident::{Incident, IncidentId, fixtures},
+    incident::{CredentialMethod, Incident, IncidentId, fixtures},
     level::Severity,
     time::Timestamp,
 };
@@ -86,6 +86,89 @@ fn golden_views_of_single_incidents() {
     for (name, it) in fixtures::all().into_iter().chain([("leak-in-full", fixtures::leak_in_full())]) {
         assert_golden(&format!("{name}.txt"), &in_full(&it));
     }
+}
+
+/// Text with each run of spaces as one.
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn golden_examples_are_one_line_each_and_say_what_happened() {
+    let text = table(&fixtures::examples(), &PLAIN);
+    assert_golden("examples.txt", &text);
+    let said: Vec<_> = text.lines().skip(1).map(words).collect();
+    let expected = [
+        r"critical 29 Nov 10:14:07 10.0.0.2 pc-ann 8.8.4.4 AS64500 ExampleNet NTLMv2 credential of CORP\ann given away and accepted 3 7f3a",
+        r"critical 29 Nov 09:58:41 10.0.1.2 fs01 203.0.112.9 AS64501 Hoster password guessed: 99 refused, CORP\bob accepted; 61 KiB in 100 b102",
+        "high 29 Nov 09:12:30 10.0.0.31 9.9.0.0/23 (300 addresses) sweep on TCP 445: 10 answered, 41 refused, 249 silent 300 11c9",
+        "medium 29 Nov 08:03:12 10.0.1.2 fs01 20 addresses TCP 445 answers the Internet 20 0d4e",
+        "low 29 Nov 07:55:00 10.0.0.17 198.51.99.4 TCP 445 tried, no answer; every 30 s since 26 Nov 8640 9a70",
+    ];
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn example_of_one_incident_says_all_that_a_person_asks() {
+    let text = words(&in_full(&fixtures::examples()[0]));
+    let parts = [
+        "CRITICAL An internal host gave an NTLM credential to a server on the Internet, and the server accepted it. ",
+        "internal 10.0.0.2 pc-ann (owner Ann Example), opened by smbclient (pid 4711, user ann) ",
+        "external 8.8.4.4:445, AS64500 ExampleNet, US; first seen today; no other internal host has used it ",
+        r"user CORP\ann on PC-ANN, NTLMv2, accepted ",
+        "shares files (disk), IPC$ (pipe) ",
+        "volume 1.8 KiB left, 1.6 KiB came in, 3 connections in 12 s, SMB 3.1.1, not encrypted ",
+        r"timeline 10:13:55.102 connected · .108 SMB · .121 credential sent · .127 accepted · .133 \\8.8.4.4\files · 10:14:07.001 closed ",
+        "findings ntlm-credential-to-internet (high 86 → critical 99, T1187), response in the frame of 10:13:55.121: ",
+        "for cifs/8.8.4.4 to 8.8.4.4, ",
+        "smb-to-internet (high 73)",
+        "rare-smb-destination (medium 47)",
+        "complete every message of the set-up was read; no record lost ",
+        r"do now 1. Change the password of CORP\ann; the response can be cracked or relayed. ",
+        r"2. Find what made 10.0.0.2 (pc-ann) open \\8.8.4.4\files at 10:13:55 UTC: mail, shortcut, document, web page",
+        "Process: smbclient (pid 4711). ",
+        "3. Block TCP 445 and 139 outwards in the firewall, and for these two hosts at once: smb-sensor block 10.0.0.2 8.8.4.4 --for 24h --reason 7f3a",
+        "if benign smb-sensor exempt add --destination 8.8.4.4 --source 10.0.0.2 ",
+    ];
+    let mut rest = text.as_str();
+    for part in parts {
+        let place = rest.find(part).unwrap_or_else(|| panic!("{part} is missing or out of order in {text}"));
+        rest = &rest[place + part.len()..];
+    }
+}
+
+#[test]
+fn time_of_a_step_is_as_short_as_the_one_before_allows() {
+    let timeline = |it: &Incident| {
+        let text = in_full(it);
+        text.lines().find(|line| line.starts_with("  timeline")).unwrap()[13..].to_owned()
+    };
+    let mut leak = fixtures::leak_accepted();
+    leak.timeline.truncate(2);
+    leak.timeline[1].at = fixtures::after(1_000);
+    assert_eq!(timeline(&leak), "10:13:55.102 connected · 10:13:56.102 SMB", "another second");
+    leak.timeline[1].at = fixtures::after(86_400_000);
+    let closed = leak.timeline[1].clone();
+    leak.timeline.push(closed);
+    let another_day = "10:13:55.102 connected · 2026-11-30 10:13:55.102 SMB · .102 SMB";
+    assert_eq!(timeline(&leak), another_day);
+}
+
+#[test]
+fn frame_of_a_credential_is_named_only_if_no_other_can_be_meant() {
+    let found = |it: &Incident| {
+        let text = in_full(it);
+        let line = text.lines().find(|line| line.contains("ntlm-credential-to-internet (")).unwrap();
+        line.split_once("), ").unwrap().1.split_once(": ").unwrap().0.to_owned()
+    };
+    let mut leak = fixtures::leak_accepted();
+    leak.credentials[0].attempts = 2;
+    assert_eq!(found(&leak), "first response in the frame of 10:13:55.121");
+    assert_eq!(found(&fixtures::plain_password()), "password in the frame of 10:13:55.121");
+    leak.credentials.push(fixtures::credential(CredentialMethod::Kerberos, "", None));
+    assert_eq!(found(&leak), "first response in the frame of 10:13:55.121", "a ticket is no response");
+    leak.credentials.push(fixtures::credential(CredentialMethod::Ntlmv1, r"CORP\bob", None));
+    assert_eq!(found(&leak), "found at 10:13:55.108");
 }
 
 #[test]

@@ -124,7 +124,7 @@ mod tests {
             reason: "7f3a000000000001".into(),
             who: None,
         };
-        assert_eq!(request(step.split('`').nth(1).unwrap()).unwrap(), expected);
+        assert_eq!(request(step.split_once(":  ").unwrap().1).unwrap(), expected);
     }
 
     #[test]
@@ -138,6 +138,9 @@ mod tests {
         for (line, words) in [
             ("block 8.8.4.0/24 10.0.0.0/24 --for 1h --reason x", "must be an address"),
             ("unblock 10.0.0.2,8.8.4.4 9.9.9.9", "more than two"),
+            ("block 10.0.0.2 8.8.4.4 9.9.9.9 --for 1h --reason x", "unexpected argument '9.9.9.9'"),
+            ("block 8.8.4.4 8.8.4.4 --for 1h --reason x", "both ends are the same: 8.8.4.4"),
+            ("unblock 8.8.4.4,8.8.4.4", "both ends are the same: 8.8.4.4"),
             ("block 10.0.0.2 example.org --for 1h --reason x", "neither an address nor a network"),
             ("block --list 8.8.4.4", "cannot be used with"),
         ] {

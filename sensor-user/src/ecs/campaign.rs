@@ -13,6 +13,7 @@ use super::{
     Sensor,
     brief::{Brief, Briefed},
     fields::{Category, DataStream, Ecs, Event, EventKind, EventType, Observer, Outcome, Related, Rule},
+    name_of::NameOf,
 };
 use crate::{rfc3339::rfc3339, storage::DocumentKind};
 
@@ -64,10 +65,10 @@ struct CampaignFields {
     accounts: Vec<String>,
     /// What they have in common, with the number of times.
     common: BTreeMap<&'static str, u64>,
-    #[schemars(with = "String")]
+    #[schemars(with = "NameOf<Severity>")]
     severity: Severity,
     /// The highest level of evidence.
-    #[schemars(with = "String")]
+    #[schemars(with = "NameOf<EvidenceLevel>")]
     evidence: EvidenceLevel,
 }
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use sensor_core::{address::Direction, level::Severity};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{ECS_VERSION, Sensor};
+use super::{ECS_VERSION, Sensor, name_of::NameOf};
 use crate::storage::DocumentKind;
 
 /// ECS `ecs`.
@@ -231,7 +231,7 @@ pub(super) struct Network {
     pub transport: Option<&'static str>,
     #[serde(rename = "type")]
     pub kind: Option<&'static str>,
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<NameOf<Direction>>")]
     pub direction: Option<Direction>,
     pub protocol: Option<&'static str>,
     /// Community ID, version 1, seed 0.

@@ -14,6 +14,7 @@ use super::{
         Category, Container, DataStream, Ecs, Endpoint, Event, EventKind, EventType, Host, Network, Observer,
         Outcome, Process, Related, User, Vlan,
     },
+    name_of::NameOf,
     netbios::{self, NetbiosFields},
     quic::{QuicFields, Tls},
     smb::{self, CredentialFields, RpcFields, SmbFields},
@@ -108,7 +109,7 @@ struct SmbSensor {
 #[serde(deny_unknown_fields)]
 struct EvidenceFields {
     /// How far the client got; absent where it is not known which side is the client.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<NameOf<EvidenceLevel>>")]
     level: Option<EvidenceLevel>,
     roles_known: bool,
     smb_spoken: bool,

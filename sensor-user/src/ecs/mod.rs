@@ -11,6 +11,7 @@ mod exec;
 mod fields;
 mod flow;
 mod incident;
+mod name_of;
 mod netbios;
 mod quic;
 mod quota;

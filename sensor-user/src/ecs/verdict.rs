@@ -10,6 +10,7 @@ use super::{
     fields::{
         Category, DataStream, Ecs, Event, EventKind, EventType, Observer, Outcome, Related, Rule, User,
     },
+    name_of::NameOf,
 };
 use crate::{
     response::{Author, Peer, Verdict, VerdictEntry},
@@ -60,7 +61,7 @@ struct SmbSensor {
 #[serde(deny_unknown_fields)]
 struct IncidentFields {
     id: String,
-    #[schemars(with = "String")]
+    #[schemars(with = "NameOf<Severity>")]
     severity: Severity,
 }
 

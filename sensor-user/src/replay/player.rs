@@ -132,6 +132,7 @@ impl Player {
             terms,
             incidents: vec![],
             connections: vec![],
+            started: None,
         };
         let pipeline = Pipeline::new(Core::new(start, Box::new(NoProcesses)), output);
         Self {

@@ -30,11 +30,14 @@ impl Target {
     /// The traffic between this and another one.
     ///
     /// # Errors
-    /// When one of them is a pair already, or neither is an address.
+    /// When one of them is a pair already, neither is an address, or both are the same.
     pub fn with(self, other: Self) -> Result<Self, String> {
         let (Self::Network(one), Self::Network(net)) = (self, other) else {
             return Err(format!("{self} and {other} are more than two: name two addresses or networks"));
         };
+        if one == net {
+            return Err(format!("both ends are the same: {self}"));
+        }
         let host = |net: IpNet| (net.prefix_len() == net.max_prefix_len()).then(|| net.network());
         match (host(one), host(net)) {
             (Some(host), _) => Ok(Self::Pair(host, net)),
@@ -167,6 +170,7 @@ mod tests {
         assert_eq!(with("8.8.4.0/24", "10.0.0.2").unwrap(), "10.0.0.2,8.8.4.0/24");
         assert!(with("8.8.4.0/24", "10.0.0.0/24").unwrap_err().contains("must be an address"));
         assert!(with("10.0.0.2,8.8.4.4", "9.9.9.9").unwrap_err().contains("more than two"));
+        assert!(with("8.8.4.4", "64:ff9b::8.8.4.4").unwrap_err().contains("both ends are the same: 8.8.4.4"));
     }
 
     #[test]

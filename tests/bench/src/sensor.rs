@@ -33,6 +33,7 @@ pub(crate) fn core_of(config: &Config) -> Result<Core> {
         terms: KnownTerms::in_memory(&config.detection.windows),
         incidents: vec![],
         connections: vec![],
+        started: None,
     };
     Ok(Core::new(start, Box::new(NoProcesses)))
 }

@@ -125,4 +125,19 @@ fn thirty_clients_of_one_rogue_server_are_one_campaign() {
         let lines = shown.lines().filter(|line| line.ends_with(", same external host")).count();
         assert_eq!(lines, CLIENTS - 1, "{shown}");
     }
+    let related_to = |id: &str, more: &[&str]| {
+        let mut command = border.gateway().command(Agent::program().unwrap());
+        let command = command.args(["alerts", "--related-to", id]).args(more);
+        let output = command.arg("--state-dir").arg(state.path()).output().unwrap();
+        [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap())
+    };
+    let first = &id(of(0));
+    let [list, _] = related_to(first, &[]);
+    assert_eq!(list.lines().count(), 1 + CLIENTS - 1, "a heading, and all but itself: {list}");
+    assert!(!list.contains(&format!(" {} ", client(0))), "{list}");
+    let [one, _] = related_to(first, &["--internal", &client(3).to_string(), "--json"]);
+    let of_client = format!("\"ip\":\"{}\"", client(3));
+    assert!(!one.is_empty() && one.lines().all(|line| line.contains(&of_client)), "{one}");
+    let [list, error] = related_to("zzzz", &[]);
+    assert!(list.is_empty() && error.contains("there is no incident zzzz"), "{list}{error}");
 }

@@ -56,6 +56,13 @@ impl Sensor {
         Self::going_on(settings, vec![])
     }
 
+    /// One whose kernel program began to see packets at this moment.
+    pub(super) fn started(settings: Settings, now: Moment) -> Self {
+        let mut sensor = Self::new(settings);
+        sensor.core.started = Some(now.at);
+        sensor
+    }
+
     /// With the incidents of an earlier run.
     pub(super) fn going_on(settings: Settings, incidents: Vec<StoredIncident>) -> Self {
         let start = Start {
@@ -65,6 +72,7 @@ impl Sensor {
             fingerprint_key: FingerprintKey::new([1; 32]),
             incidents,
             connections: vec![],
+            started: None,
         };
         Self { core: Core::new(start, Box::new(NoProcesses)), events: vec![] }
     }

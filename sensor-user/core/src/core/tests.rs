@@ -103,6 +103,28 @@ fn answer_of_a_file_server_is_high_instead_of_medium() {
     assert_moves(AssetRole::FileServer, answers, rule, (Severity::Medium, 47), (Severity::High, 73));
 }
 
+/// When the sensor started, in the incident of a session that it sees first in the middle, at this moment.
+fn joined_at(mut sensor: Sensor, now: Moment) -> Option<i64> {
+    let marks = mark::SERVER_IS_REMOTE | SPOKEN;
+    let mut seen = began("10.0.0.2:50000", "8.8.4.4:445", marks, [tcp::ACK; 2], now);
+    seen.marks &= !mark::OPENED_BY_SYN;
+    sensor.sees(&seen, now);
+    let incident = sensor.core.take_changes(now.at).incidents.remove(0).incident;
+    assert!(incident.joined_late);
+    incident.joined_at_start.map(|at| at.unix_nanos() / 1_000_000_000)
+}
+
+#[test]
+fn session_that_is_seen_right_after_the_start_had_begun_before_it() {
+    let started = || Sensor::started(settings(), at(100));
+    assert_eq!(joined_at(started(), at(101)), Some(100));
+    assert_eq!(joined_at(started(), at(110)), None, "it may have been silent, or passed elsewhere");
+    assert_eq!(joined_at(Sensor::new(settings()), at(101)), None, "the program saw packets before");
+    let mut loses = started();
+    loses.step(Input::RecordsLost(1), at(100));
+    assert_eq!(joined_at(loses, at(101)), None, "its beginning may be in the lost record");
+}
+
 #[test]
 fn incidents_of_one_external_host_are_related_within_seven_days() {
     let speaks = |sensor: &mut Sensor, host: &str, now: Moment| {

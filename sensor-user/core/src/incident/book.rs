@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Time for which a pair of hosts is remembered: what shows nothing new in it continues its incident.
-const REMEMBERED: Duration = Duration::from_secs(7 * 86_400);
+pub(super) const REMEMBERED: Duration = Duration::from_secs(7 * 86_400);
 
 /// Incidents that are kept in memory; the store has those that went.
 const MAX_INCIDENTS: usize = 1 << 16;

@@ -101,6 +101,9 @@ pub struct Incident {
     pub encrypted: bool,
     /// The sensor saw a connection of it after that had begun.
     pub joined_late: bool,
+    /// When the sensor started, if it saw the first of these connections right after that: they had begun before.
+    #[serde(default)]
+    pub joined_at_start: Option<Timestamp>,
     /// Packets of one direction alone were seen.
     pub one_sided: bool,
     /// Segments of a connection had different bytes at the same place of its stream.
@@ -194,6 +197,7 @@ impl Incident {
             signing: Vec::new(),
             encrypted: false,
             joined_late: false,
+            joined_at_start: None,
             one_sided: false,
             conflicting: false,
             complete: true,

@@ -16,7 +16,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use self::numbers::Numbers;
-use super::{Credential, CredentialMethod, Incident, IncidentId, LogonOutcome, SETTLED, Scope};
+use super::{
+    Credential, CredentialMethod, Incident, IncidentId, LogonOutcome, SETTLED, Scope, StoredIncident,
+    book::REMEMBERED,
+};
 use crate::{address::Direction, time::Timestamp};
 
 /// Incidents that one incident lists, and the latest ones with the same thing that are tried for a list.
@@ -90,6 +93,21 @@ impl RelatedIncidents {
         }
         self.incidents.push((id, BTreeSet::from([kind])));
         true
+    }
+}
+
+impl StoredIncident {
+    /// What another incident has in common with it, if one of them began while the other was remembered.
+    #[must_use]
+    pub fn in_common(&self, other: &Self) -> BTreeSet<RelationKind> {
+        let [one, two] = [&self.incident, &other.incident];
+        let gap = one.first.since(two.last).max(two.first.since(one.last));
+        if one.id == two.id || gap >= REMEMBERED {
+            return BTreeSet::new();
+        }
+        // One of an earlier version has nothing stored.
+        let all = |of: &Self| of.shared.iter().cloned().chain(shared(&of.incident)).collect::<BTreeSet<_>>();
+        all(self).intersection(&all(other)).map(Shared::kind).collect()
     }
 }
 

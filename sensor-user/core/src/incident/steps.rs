@@ -46,7 +46,7 @@ pub fn steps(incident: &Incident, networks_defined: bool) -> Steps {
         Scope::Client | Scope::Pair | Scope::Connection => pair(incident, &mut steps),
     }
     by_role(incident, &mut steps);
-    steps.contain.extend(block(incident));
+    add_command(incident, &mut steps);
     if incident.joined_late {
         steps.check.push(
             "Look for the log-on in the server's or the client's own log: the sensor came after it."
@@ -77,6 +77,19 @@ fn hosts(incident: &Incident) -> (String, String) {
     }
 }
 
+/// The step that closes the ports of SMB outwards.
+const BLOCK_OUTWARDS: &str = "Block TCP 445 and 139 outwards in the firewall";
+
+/// Adds the command that cuts the two hosts off from each other: to the step that closes these ports, where there is one, or else as a
+/// step of its own.
+fn add_command(incident: &Incident, steps: &mut Steps) {
+    let Some(command) = block(incident) else { return };
+    match steps.contain.iter_mut().find(|step| step.starts_with(BLOCK_OUTWARDS)) {
+        Some(step) => *step = format!("{BLOCK_OUTWARDS}, and for these two hosts at once:  {command}"),
+        None => steps.contain.push(format!("Cut them off from each other meanwhile:  {command}")),
+    }
+}
+
 /// The command that cuts the two hosts off from each other, where that is urgent.
 fn block(incident: &Incident) -> Option<String> {
     let is_urgent = incident.severity >= Severity::High && incident.level >= EvidenceLevel::Answered;
@@ -85,12 +98,9 @@ fn block(incident: &Incident) -> Option<String> {
     else {
         return None;
     };
-    (is_urgent && incident.scope == Scope::Pair).then(|| {
-        let id = incident.id;
-        format!(
-            "Cut them off from each other meanwhile: `smb-sensor block {internal} {external} --for 24h --reason {id}`."
-        )
-    })
+    let id = incident.id;
+    (is_urgent && incident.scope == Scope::Pair)
+        .then(|| format!("smb-sensor block {internal} {external} --for 24h --reason {id}"))
 }
 
 /// What to ask of somebody who knows what the internal host is for.
@@ -276,7 +286,7 @@ fn outbound(incident: &Incident, steps: &mut Steps) {
         steps.check.push(format!("Find the program on {client} that connects to {server}: a stale drive mapping, a link, or something unwanted.{other}{}", process(incident)));
     }
     if incident.ports.iter().any(|(.., service)| !matches!(service, Service::WebDav | Service::SmbOverQuic)) {
-        steps.contain.push("Block TCP 445 and 139 outwards in the firewall.".to_owned());
+        steps.contain.push(format!("{BLOCK_OUTWARDS}."));
     }
 }
 

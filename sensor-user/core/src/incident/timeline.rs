@@ -1,8 +1,38 @@
 //! Steps in the course of an incident, in words.
 
-use super::{Milestone, phrase::clean};
+use std::collections::BTreeSet;
+
+use super::{Milestone, TimelineEntry, phrase::clean};
+
+/// The steps in as few words as possible, fit to be shown between the other facts of the incident. They name users only where there are
+/// several.
+#[must_use]
+pub fn short_phrases(timeline: &[TimelineEntry]) -> Vec<String> {
+    let users: BTreeSet<_> = timeline.iter().filter_map(|entry| entry.what.user()).collect();
+    timeline.iter().map(|entry| entry.what.short_phrase(users.len() > 1)).collect()
+}
 
 impl Milestone {
+    /// The user of a log-on, if it is a step of one. `Some(None)` is a user who is not known.
+    const fn user(&self) -> Option<&Option<String>> {
+        match self {
+            Self::CredentialSent(account) | Self::Accepted(account) | Self::LogonRefused(account) => {
+                Some(account)
+            }
+            _ => None,
+        }
+    }
+
+    fn short_phrase(&self, names_users: bool) -> String {
+        match self {
+            Self::CredentialSent(_) if !names_users => "credential sent".to_owned(),
+            Self::Accepted(_) if !names_users => "accepted".to_owned(),
+            Self::LogonRefused(_) if !names_users => "log-on refused".to_owned(),
+            Self::Share(path) => clean(path),
+            other => other.phrase(),
+        }
+    }
+
     /// The step in a few words, fit to be shown: `\\8.8.4.4\files`, `credential of CORP\ann sent`.
     #[must_use]
     pub fn phrase(&self) -> String {
@@ -68,5 +98,22 @@ mod tests {
         assert_eq!(offered(Some("a\u{1b}b")), "SMB offered over QUIC to a\\u{1b}b");
         assert_eq!(Milestone::Accepted(Some(r"CORP\ann".into())).phrase(), r"log-on of CORP\ann accepted");
         assert_eq!(Milestone::Share("\\\\h\\a\u{1b}[2J".into()).phrase(), "\\\\h\\a\\u{1b}[2J connected");
+    }
+
+    #[test]
+    fn short_steps_name_users_only_where_there_are_several() {
+        let ann = || Some(r"CORP\ann".to_owned());
+        let entry = |what| TimelineEntry { at: crate::time::Timestamp::default(), what };
+        let mut timeline = vec![
+            entry(Milestone::CredentialSent(ann())),
+            entry(Milestone::LogonRefused(ann())),
+            entry(Milestone::Accepted(ann())),
+            entry(Milestone::Share("\\\\h\\a\u{1b}".into())),
+        ];
+        let short = ["credential sent", "log-on refused", "accepted", r"\\h\a\u{1b}"];
+        assert_eq!(short_phrases(&timeline), short);
+        timeline.push(entry(Milestone::CredentialSent(None)));
+        let named = [r"credential of CORP\ann sent", r"log-on of CORP\ann refused"];
+        assert_eq!(short_phrases(&timeline)[..2], named, "one of another user");
     }
 }

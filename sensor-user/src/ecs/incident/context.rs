@@ -12,7 +12,7 @@ use sensor_core::{
 };
 use serde::Serialize;
 
-use crate::rfc3339::rfc3339;
+use crate::{ecs::name_of::NameOf, rfc3339::rfc3339};
 
 /// The internal host, as the inventory declares it.
 #[serde_with::skip_serializing_none]
@@ -45,7 +45,7 @@ pub(super) struct ExternalHostFields {
     /// Internal hosts that had to do with it.
     pub(super) internal_hosts: u64,
     /// How far any of them got with it.
-    #[schemars(with = "String")]
+    #[schemars(with = "NameOf<EvidenceLevel>")]
     pub(super) evidence: EvidenceLevel,
 }
 

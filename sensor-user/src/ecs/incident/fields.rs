@@ -11,7 +11,9 @@ use sensor_core::{
 use serde::Serialize;
 
 use super::context::{AssetFields, ExternalHostFields, RelatedFields};
-use crate::ecs::{endpoint::ProcessDetails, fields::Process, quic::QuicFields, webdav::WebDavFields};
+use crate::ecs::{
+    endpoint::ProcessDetails, fields::Process, name_of::NameOf, quic::QuicFields, webdav::WebDavFields,
+};
 
 /// Fields that are not in ECS.
 #[serde_with::skip_serializing_none]
@@ -61,12 +63,12 @@ pub(super) struct SmbSensor {
 pub(super) struct IncidentFields {
     pub(super) id: String,
     pub(super) status: &'static str,
-    #[schemars(with = "String")]
+    #[schemars(with = "NameOf<Severity>")]
     pub(super) severity: Severity,
     pub(super) scope: ScopeName,
-    #[schemars(with = "String")]
+    #[schemars(with = "NameOf<Direction>")]
     pub(super) direction: Direction,
-    #[schemars(with = "String")]
+    #[schemars(with = "NameOf<EvidenceLevel>")]
     pub(super) evidence: EvidenceLevel,
     /// The internal host; the first, if there are several.
     pub(super) internal: Option<String>,
@@ -119,7 +121,7 @@ pub(super) struct TargetFields {
 pub(super) struct FindingFields {
     pub(super) rule: String,
     pub(super) name: String,
-    #[schemars(with = "String")]
+    #[schemars(with = "NameOf<Severity>")]
     pub(super) severity: Severity,
     pub(super) risk_score: u8,
     pub(super) fact: String,
@@ -195,7 +197,7 @@ pub(super) struct ConnectionFields {
     pub(super) transport: &'static str,
     pub(super) client: String,
     pub(super) server: String,
-    #[schemars(with = "String")]
+    #[schemars(with = "NameOf<EvidenceLevel>")]
     pub(super) evidence: EvidenceLevel,
     pub(super) first: String,
     pub(super) last: String,

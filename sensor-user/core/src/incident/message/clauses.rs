@@ -167,5 +167,9 @@ fn joined_late(incident: &Incident) -> String {
         None if incident.level >= EvidenceLevel::Session => "the log-on",
         _ => "the beginning",
     };
-    format!("joined late: {missed} was before {} UTC, when the sensor first saw it", clock(incident.first))
+    let (before, when) = match incident.joined_at_start {
+        Some(started) => (started, "started"),
+        None => (incident.first, "first saw it"),
+    };
+    format!("joined late: {missed} was before {} UTC, when the sensor {when}", clock(before))
 }

@@ -98,12 +98,12 @@ fn names_volume_from_inside_and_disk_shares_before_pipes() {
     );
     assert_lines(
         &download(),
-        r"10.0.0.2 fetched 5.0 MiB from \\8.8.4.4\tools",
-        r"5.0 MiB came in from \\8.8.4.4\tools",
+        r"10.0.0.2 fetched 5 MiB from \\8.8.4.4\tools",
+        r"5 MiB came in from \\8.8.4.4\tools",
     );
     let mut named = download();
     named.shares[0].path = r"\\files.example\tools".into();
-    assert_eq!(sentence(&named), r"10.0.0.2 fetched 5.0 MiB from \\files.example\tools of 8.8.4.4");
+    assert_eq!(sentence(&named), r"10.0.0.2 fetched 5 MiB from \\files.example\tools of 8.8.4.4");
     let mut read = guessing_succeeded();
     read.techniques.remove("T1110.001");
     read.techniques.insert("T1048".into(), String::new());
@@ -247,6 +247,10 @@ fn late_joiner_names_what_it_missed() {
         "10.0.0.2 and 8.8.4.4 exchanged more over SMB than a set-up takes; 195 KiB left, 88 KiB came in; joined late: the log-on was before 10:13 UTC, when the sensor first saw it",
         "data exchanged; 195 KiB out; joined late",
     );
+    let at_start = Incident { joined_at_start: Some(after(-733_000)), ..joined_late() };
+    let said = sentence(&at_start);
+    let clause = "; joined late: the log-on was before 10:01 UTC, when the sensor started";
+    assert!(said.ends_with(clause), "{said}");
 }
 
 #[test]
@@ -275,7 +279,7 @@ fn names_smb_without_a_logon_and_netbios() {
     assert_eq!(
         sentence(&netbios_listed()),
         "2001:4860:4860::8844 asked NetBIOS on UDP 137 of fd00:1::2, which answered; packets of one direction alone were seen; \
-         the external host is on the threat list feed (8.8.4.0/24)"
+         the external host is on the threat list feed (2001:4860:4860::/48)"
     );
     let mut share_only = joined_late();
     share_only.level = EvidenceLevel::Share;

@@ -93,6 +93,32 @@ fn incidents_share_a_host_a_credential_and_a_user_once_each() {
 }
 
 #[test]
+fn two_incidents_have_in_common_what_one_had_while_the_other_was_remembered() {
+    use RelationKind::{Credential, ExternalHost, User};
+    let stored = |number, incident| fixtures::stored(numbered(number, incident));
+    let leak = stored(1, fixtures::leak_accepted());
+    let all = BTreeSet::from([ExternalHost, Credential, User]);
+    assert_eq!(leak.in_common(&stored(2, fixtures::leak_accepted())), all);
+    assert_eq!(leak.in_common(&leak), BTreeSet::new(), "nothing with itself");
+    assert_eq!(leak.in_common(&stored(2, fixtures::leak_refused())), BTreeSet::from([ExternalHost, User]));
+    assert_eq!(leak.in_common(&stored(2, fixtures::tls_on_445())), BTreeSet::new());
+    let mut elsewhere = stored(2, fixtures::tls_on_445());
+    elsewhere.shared.insert(Shared::External("8.8.4.4".parse().unwrap()));
+    assert_eq!(leak.in_common(&elsewhere), BTreeSet::from([ExternalHost]), "what it had once counts");
+    let days = |days: i64| {
+        let later = |at: Timestamp| after(at.since(fixtures::START).as_millis() as i64 + days * 86_400_000);
+        let it = fixtures::leak_accepted();
+        stored(2, Incident { first: later(it.first), last: later(it.last), ..it })
+    };
+    for other in [days(6), days(-6)] {
+        assert_eq!(leak.in_common(&other), all);
+    }
+    for other in [days(8), days(-8)] {
+        assert_eq!(leak.in_common(&other), BTreeSet::new());
+    }
+}
+
+#[test]
 fn refused_guess_of_a_stranger_connects_nobody_and_an_accepted_one_does() {
     let mut kept = Kept::default();
     let with = |number: u64, address: &str, incident: Incident| {

@@ -148,8 +148,10 @@ fn every_incident_has_steps_in_whole_sentences() {
         let steps = steps(&incident, false);
         assert!(!steps.check.is_empty() && !steps.contain.is_empty(), "{name}");
         for step in steps.in_order() {
+            let (said, command) = step.split_once(":  smb-sensor ").unwrap_or((step, ""));
             assert!(
-                step.ends_with(['.', '?']) && !step.chars().any(sensor_dissect::escape::misleads),
+                (said.ends_with(['.', '?']) || !command.is_empty())
+                    && !step.chars().any(sensor_dissect::escape::misleads),
                 "{name}: {step}"
             );
         }
@@ -172,7 +174,14 @@ fn offer_over_quic_concerns_the_two_hosts_and_no_tcp_port() {
 #[test]
 fn urgent_pair_has_the_command_that_blocks_it() {
     let command = "smb-sensor block 10.0.0.2 8.8.4.4 --for 24h --reason 7f3a000000000001";
-    assert_says(&fixtures::leak_accepted(), &[command]);
+    let said = text(&steps(&fixtures::leak_accepted(), true));
+    let outwards = "Block TCP 445 and 139 outwards in the firewall, and for these two hosts at once:  ";
+    assert!(said.ends_with(&format!("{outwards}{command}")), "{said}");
+    assert_eq!(said.matches("smb-sensor block").count(), 1, "{said}");
+    let said = text(&steps(&fixtures::quic(), true));
+    assert!(said.ends_with(&format!("\nCut them off from each other meanwhile:  {command}")), "{said}");
+    let mild = Incident { severity: Severity::Medium, ..fixtures::leak_accepted() };
+    assert!(text(&steps(&mild, true)).ends_with("Block TCP 445 and 139 outwards in the firewall."));
     for other in [fixtures::exposure(), fixtures::sweep(), fixtures::tls_on_445()] {
         let said = steps(&other, true).contain.join("\n");
         assert!(!said.contains("smb-sensor block"), "{said}");
