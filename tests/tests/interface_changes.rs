@@ -4,6 +4,7 @@ use std::{
     fs,
     net::SocketAddr,
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result};
@@ -22,6 +23,9 @@ use sensor_user::{
 use serde_json::Value;
 
 const NATIVE: [&str; 2] = ["xdp smb_xdp_frags", "tcx egress smb_tc_out"];
+/// Time in which a program that was taken off is noticed, reported and put back.
+const PUT_BACK_WITHIN: Duration = Duration::from_secs(2);
+
 const FILTERS: [&str; 2] = ["filter ingress smb_tc_in", "filter egress smb_tc_out"];
 
 /// Waits until the programs on an interface of the gateway are these.
@@ -33,6 +37,17 @@ fn becomes(border: &Topology, interface: &str, programs: [&str; 2]) {
         matches!(&last, Some(Ok(found)) if *found == programs).then_some(())
     });
     assert!(same.is_some(), "{interface}: {last:?}");
+}
+
+/// Both programs of an interface are put back in time after this moment: the line of the log says so when it is done.
+#[track_caller]
+fn assert_put_back(agent: &Agent, interface: &str, taken_off: Instant) {
+    for direction in ["incoming", "outgoing"] {
+        let text =
+            format!("the program for {direction} packets of {interface} was taken off, and is put back");
+        let after = agent.logged_after(taken_off, &text).unwrap();
+        assert!(after <= PUT_BACK_WITHIN, "{direction} packets of {interface}: {after:?}");
+    }
 }
 
 /// A connection from the client to port 445 of the server, which echoes.
@@ -125,13 +140,11 @@ fn filter_that_is_taken_off_is_put_back() {
     let arguments = ["--ingress", "tc", "--tc", "clsact"];
     let agent = Agent::on(border.gateway(), "lan0").arguments(&arguments).start().unwrap();
     becomes(&border, "lan0", FILTERS);
+    let taken_off = Instant::now();
     let gone =
         border.gateway().command("tc").args(["qdisc", "del", "dev", "lan0", "clsact"]).status().unwrap();
     assert!(gone.success());
-    for direction in ["incoming", "outgoing"] {
-        let text = format!("the program for {direction} packets of lan0 was taken off, and is put back");
-        agent.wait_for_log(&text).unwrap();
-    }
+    assert_put_back(&agent, "lan0", taken_off);
     becomes(&border, "lan0", FILTERS);
     exchange(&border, server.address()).unwrap();
     agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Connected)).unwrap();
@@ -173,13 +186,10 @@ fn links_that_are_detached_are_put_back() {
     let interfaces = ["lan0", "wan0"];
     let agent = Agent::on(border.gateway(), "lan0,wan0").start().unwrap();
     interfaces.iter().for_each(|interface| becomes(&border, interface, NATIVE));
+    let taken_off = Instant::now();
     assert_eq!(detach_links(&agent).unwrap(), 4);
     for interface in interfaces {
-        for direction in ["incoming", "outgoing"] {
-            let text =
-                format!("the program for {direction} packets of {interface} was taken off, and is put back");
-            agent.wait_for_log(&text).unwrap();
-        }
+        assert_put_back(&agent, interface, taken_off);
         becomes(&border, interface, NATIVE);
     }
     exchange(&border, server.address()).unwrap();

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use sensor_lab::{ImpacketServer, Need, RawSocket, Smbd, TASK_OUTPUT, USER, WebServer, patience, poll};
+use sensor_lab::{ImpacketServer, Need, RawSocket, Smbd, TASK_OUTPUT, USER, WebServer, poll};
 
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -225,7 +225,7 @@ fn flood_then_log_on(stage: &mut Stage<'_>) -> Result<()> {
     let is_of_log_on = |document: &Value| {
         number(document, "/event/severity") == 99
             && text(document, "/source/ip") == client.address.to_string()
-            && reported_after(document).is_some_and(|after| after <= patience(REPORTED_WITHIN))
+            && reported_after(document).is_some_and(|after| after <= REPORTED_WITHIN)
     };
     stage.wait_for(PATIENCE, is_of_log_on).context("after a flood the log-on was not reported in time")
 }
