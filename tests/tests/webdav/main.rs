@@ -172,9 +172,9 @@ fn upload_of_rclone_to_wsgidav_is_one_low_incident_with_its_bytes() {
     assert_eq!(ended.rules(), [RULE]);
     let incident = ended.only().unwrap();
     assert_eq!(text(incident, "/smb_sensor/incident/severity"), "low");
-    // A segment that is sent again on another CPU counts there too.
+    // Segments that are sent again on another CPU count there too.
     let left = number(incident, "/smb_sensor/volume/left_bytes") as usize;
-    assert!(left >= UPLOADED, "{left}");
+    assert!((UPLOADED..2 * UPLOADED).contains(&left), "{left}");
 }
 
 #[test]
