@@ -73,7 +73,7 @@ counters! {
     LostPackets = "lost_packets",
     /// Flows evicted from their slot by another flow or a restart of the same one.
     Evicted = "evicted",
-    /// Marks of flows on unwatched ports that another flow took: packets of the former may not be counted on another CPU.
+    /// Marks of flows on unwatched ports that another flow took: another CPU might miss packets of the former.
     FlowMarksReplaced = "flow_marks_replaced",
     /// Pieces of payload that were not sent because their flow had reached its limit of pieces.
     PayloadOver = "payload_over",

@@ -1,4 +1,4 @@
-//! Prefix flags: what a prefix in the kernel's tries says about an address.
+//! Prefix flags: the properties that a prefix in the kernel's tries gives an address.
 
 /// Flags of one stored prefix. The agent flattens prefixes: each stored one carries the union of all that cover it,
 /// because a trie answers with the longest match only.

@@ -217,10 +217,10 @@ async fn watch(
                 guard.clear_ready();
                 polling.woken(records).context("cannot set the timer")?;
             }
-            looks = polling.next() => {
-                looks.context("the timer failed")?;
+            ticked = polling.next() => {
+                ticked.context("the timer failed")?;
                 let records = sensor.drain(BATCH)?;
-                polling.looked(records).context("cannot set the timer")?;
+                polling.polled(records).context("cannot set the timer")?;
             }
         }
     }

@@ -74,7 +74,7 @@ impl Lost {
     }
 }
 
-/// The latest health, for whoever reports it.
+/// The latest health, for the outputs that report it.
 #[derive(Debug, Default)]
 pub struct HealthBoard(Mutex<Option<Health>>);
 

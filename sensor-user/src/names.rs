@@ -99,6 +99,13 @@ impl ResolvedNames {
         Some(addresses.keys().map(|address| IpNet::from(inner(*address).unwrap_or(*address))).collect())
     }
 
+    /// Whether an address is one of a name, as itself or by the IPv4 address inside it.
+    #[must_use]
+    pub fn has(&self, name: &str, address: IpAddr) -> bool {
+        let seen = |address: IpAddr| inner(address).unwrap_or(address);
+        self.0.get(&normal(name)).is_some_and(|known| known.keys().any(|one| seen(*one) == seen(address)))
+    }
+
     /// Takes an answer that is valid for `ttl`. Gives whether the set of addresses changed.
     pub fn learn(&mut self, name: &str, answer: &[IpAddr], ttl: Duration, now: Timestamp) -> bool {
         let known = self.0.entry(normal(name)).or_default();
@@ -174,6 +181,10 @@ mod tests {
         assert!(names.learn("files.example", &[ip("8.8.4.5")], ttl, at(100 + 60 + 86_400)));
         assert_eq!(names.networks("FILES.example").unwrap(), ["8.8.4.5/32".parse().unwrap()]);
         assert_eq!(names.networks("other.example"), None);
+        assert!(
+            names.has("Files.example.", ip("::ffff:8.8.4.5")) && !names.has("files.example", ip("8.8.4.4"))
+        );
+        assert!(!names.has("other.example", ip("8.8.4.5")));
     }
 
     #[test]

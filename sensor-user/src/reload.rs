@@ -54,6 +54,7 @@ pub fn merged(running: &Config, new: Config) -> Config {
         lists: new.lists,
         exemptions: new.exemptions,
         named_addresses: new.named_addresses,
+        resolved_names: new.resolved_names,
         threat_lists: new.threat_lists,
         unread_threat_lists: new.unread_threat_lists,
         threats,

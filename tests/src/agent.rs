@@ -3,10 +3,10 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use sensor_lab::{Cgroup, Namespace, Process, Scratch, Signal, poll, scratch_dir};
+use sensor_lab::{Cgroup, Line, Namespace, Process, Scratch, Signal, poll, scratch_dir};
 use sensor_user::control::{Request, ask};
 use serde_json::Value;
 
@@ -127,7 +127,19 @@ impl Agent {
     /// # Errors
     /// When there is none in time; the error quotes the log.
     pub fn wait_for_log(&self, text: &str) -> Result<String> {
-        self.process.wait_for_line(PATIENCE, |line| line.contains(text))
+        Ok(self.log_line(text)?.text)
+    }
+
+    /// The time from a moment until its log had a line that contains `text`, however long this call waits for the line.
+    ///
+    /// # Errors
+    /// When there is none in time; the error quotes the log.
+    pub fn logged_after(&self, moment: Instant, text: &str) -> Result<Duration> {
+        Ok(self.log_line(text)?.at.saturating_duration_since(moment))
+    }
+
+    fn log_line(&self, text: &str) -> Result<Line> {
+        self.process.wait_for_timed_line(PATIENCE, |line| line.contains(text))
     }
 
     /// Waits until every output has taken the documents that were made so far. At its end an agent gives them only a few

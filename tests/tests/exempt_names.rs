@@ -50,6 +50,11 @@ fn exempts_the_addresses_of_a_name_and_keeps_them_while_no_server_answers() {
     let mut agent = start();
     agent.wait_for_log("files.example has the addresses 8.8.4.4").unwrap();
     becomes_exempt(address::SERVER_V4);
+    let named = |address: Ipv4Addr| {
+        let name = format!("files.example (DNS name in list provider) has the address {address}");
+        explained(address).contains(&name)
+    };
+    assert!(named(address::SERVER_V4), "{}", explained(address::SERVER_V4));
     smb_session(border.client(), address::SERVER_V4).unwrap();
     assert!(!is_exempt(OTHER_SERVER), "it is not resolved yet");
 
@@ -58,6 +63,7 @@ fn exempts_the_addresses_of_a_name_and_keeps_them_while_no_server_answers() {
     agent.signal(Signal::SIGHUP).unwrap();
     agent.wait_for_log("files.example has the addresses 8.8.4.4, 8.8.4.5").unwrap();
     becomes_exempt(OTHER_SERVER);
+    assert!(named(OTHER_SERVER), "{}", explained(OTHER_SERVER));
     assert!(!is_exempt(THIRD_SERVER), "no answer names it");
     drop(name_server);
     agent.signal(Signal::SIGHUP).unwrap();

@@ -4,8 +4,7 @@ use std::{
     fs,
     net::SocketAddr,
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
-    thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result};
@@ -22,9 +21,11 @@ use sensor_user::{
     plan,
 };
 use serde_json::Value;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 const NATIVE: [&str; 2] = ["xdp smb_xdp_frags", "tcx egress smb_tc_out"];
+/// Time in which a program that was taken off is noticed, reported and put back.
+const PUT_BACK_WITHIN: Duration = Duration::from_secs(2);
+
 const FILTERS: [&str; 2] = ["filter ingress smb_tc_in", "filter egress smb_tc_out"];
 
 /// Waits until the programs on an interface of the gateway are these.
@@ -38,24 +39,13 @@ fn becomes(border: &Topology, interface: &str, programs: [&str; 2]) {
     assert!(same.is_some(), "{interface}: {last:?}");
 }
 
-/// Waits for the beginning of a second, and gives it. The log has whole seconds: what it has in this one or the next one was done less
-/// than two seconds after this, on every machine.
-fn beginning_of_a_second() -> Result<i64> {
-    let since_epoch = || SystemTime::now().duration_since(UNIX_EPOCH);
-    let into = since_epoch()?.subsec_nanos();
-    thread::sleep(Duration::from_nanos(1_000_000_000 - u64::from(into)));
-    Ok(since_epoch()?.as_secs().try_into()?)
-}
-
-/// Waits until the log says that the program was put back, and fails unless that was less than two seconds after `taken_off`.
-#[track_caller]
-#[expect(clippy::unwrap_used, reason = "a test cannot go on without the line")]
-fn is_put_back_in_time(agent: &Agent, direction: &str, interface: &str, taken_off: i64) {
-    let text = format!("the program for {direction} packets of {interface} was taken off, and is put back");
-    let line = agent.wait_for_log(&text).unwrap();
-    let at = line.trim_start_matches('[').split(' ').next().unwrap_or_default();
-    let at = OffsetDateTime::parse(at, &Rfc3339).unwrap().unix_timestamp();
-    assert!((taken_off..=taken_off + 1).contains(&at), "taken off at {taken_off}, put back at {at}: {line}");
+/// The time from a moment until both programs of an interface were put back: the log says so when it is done.
+fn put_back_after(taken_off: Instant, agent: &Agent, interface: &str) -> Result<Duration> {
+    let text = |direction| {
+        format!("the program for {direction} packets of {interface} was taken off, and is put back")
+    };
+    let incoming = agent.logged_after(taken_off, &text("incoming"))?;
+    Ok(incoming.max(agent.logged_after(taken_off, &text("outgoing"))?))
 }
 
 /// A connection from the client to port 445 of the server, which echoes.
@@ -148,13 +138,12 @@ fn filter_that_is_taken_off_is_put_back() {
     let arguments = ["--ingress", "tc", "--tc", "clsact"];
     let agent = Agent::on(border.gateway(), "lan0").arguments(&arguments).start().unwrap();
     becomes(&border, "lan0", FILTERS);
-    let taken_off = beginning_of_a_second().unwrap();
+    let taken_off = Instant::now();
     let gone =
         border.gateway().command("tc").args(["qdisc", "del", "dev", "lan0", "clsact"]).status().unwrap();
     assert!(gone.success());
-    for direction in ["incoming", "outgoing"] {
-        is_put_back_in_time(&agent, direction, "lan0", taken_off);
-    }
+    let after = put_back_after(taken_off, &agent, "lan0").unwrap();
+    assert!(after <= PUT_BACK_WITHIN, "{after:?}");
     becomes(&border, "lan0", FILTERS);
     exchange(&border, server.address()).unwrap();
     agent.wait_for(reaches("smb-to-internet", EvidenceLevel::Connected)).unwrap();
@@ -196,12 +185,11 @@ fn links_that_are_detached_are_put_back() {
     let interfaces = ["lan0", "wan0"];
     let agent = Agent::on(border.gateway(), "lan0,wan0").start().unwrap();
     interfaces.iter().for_each(|interface| becomes(&border, interface, NATIVE));
-    let taken_off = beginning_of_a_second().unwrap();
+    let taken_off = Instant::now();
     assert_eq!(detach_links(&agent).unwrap(), 4);
     for interface in interfaces {
-        for direction in ["incoming", "outgoing"] {
-            is_put_back_in_time(&agent, direction, interface, taken_off);
-        }
+        let after = put_back_after(taken_off, &agent, interface).unwrap();
+        assert!(after <= PUT_BACK_WITHIN, "{interface}: {after:?}");
         becomes(&border, interface, NATIVE);
     }
     exchange(&border, server.address()).unwrap();

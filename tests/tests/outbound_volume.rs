@@ -2,7 +2,7 @@
 
 use std::{fs, thread, time::Duration};
 
-use sensor_lab::{PythonClient, Smbclient, Smbd, Topology, address, poll, require_lab};
+use sensor_lab::{PythonClient, Smbclient, Smbd, Topology, address, allowed_cpus, poll, require_lab};
 use sensor_tests::{Agent, PATIENCE, finds, number, text, texts};
 use serde_json::Value;
 
@@ -53,7 +53,7 @@ fn small_files_in_compounds_are_content() {
     require_lab!(Python);
     let border = Topology::border().unwrap();
     // Each CPU counts the packets that it sees: what is sent again is not recognised on another one.
-    border.client().keep_to_cpu(0);
+    border.client().keep_to_cpu(allowed_cpus().unwrap()[0]);
     let smbd = Smbd::start(border.server()).unwrap();
     let agent = Agent::on(border.gateway(), "lan0").start().unwrap();
     let client = PythonClient::smbprotocol(border.client(), address::SERVER_V4);

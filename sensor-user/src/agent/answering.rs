@@ -70,7 +70,7 @@ impl Sensor {
             Request::SaveHits => {
                 self.save_hits()?;
                 let saved = self.pipeline.saving();
-                // Whoever asked reads them then; the reader does not wait for the disk.
+                // The command that asked reads them then; the reader does not wait for the disk.
                 tokio::task::spawn_blocking(move || {
                     saved(SAVE_PATIENCE);
                     asked.answer(true, "");

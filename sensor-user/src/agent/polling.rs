@@ -1,4 +1,4 @@
-//! When the ring is read again while records arrive: the kernel wakes the agent for the first record of a tick only.
+//! When the ring is polled while records arrive: the kernel wakes the agent for the first record of a tick only.
 
 use std::{io, time::Duration};
 
@@ -7,20 +7,17 @@ use tokio::time::Instant;
 use super::{POLL_INTERVAL, POLL_TIMEOUT};
 use crate::kernel::poll_timer::PollTimer;
 
-/// Time between the first looks behind a few records, and their number: what answers a packet comes soon.
-const SOON: Duration = Duration::from_micros(50);
-const LOOKS_SOON: u32 = 10;
+/// Time between the first polls after a few records, and their number: an answer to the packet may follow.
+const SHORT_INTERVAL: Duration = Duration::from_micros(50);
+const SHORT_POLLS: u32 = 10;
 
 /// More records at once than this are a flood, which is read in larger batches.
 const FEW: usize = 64;
 
-/// Looks at the ring while records arrive.
+/// Polls the ring while records arrive.
 pub(super) struct Polling {
     timer: PollTimer,
-    /// How long it goes on without a record.
-    until: Instant,
-    /// Looks that are to come soon.
-    soon: u32,
+    schedule: Schedule,
 }
 
 impl Polling {
@@ -29,7 +26,7 @@ impl Polling {
     /// # Errors
     /// If the kernel gives no timer.
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { timer: PollTimer::new()?, until: Instant::now(), soon: 0 })
+        Ok(Self { timer: PollTimer::new()?, schedule: Schedule::new(Instant::now()) })
     }
 
     /// The kernel woke the agent, which took so many records.
@@ -37,30 +34,22 @@ impl Polling {
     /// # Errors
     /// If the timer cannot be set.
     pub(super) fn woken(&mut self, records: usize) -> io::Result<()> {
-        self.until = Instant::now() + POLL_TIMEOUT;
-        self.set(records.max(1))
+        let interval = self.schedule.woken(records, Instant::now());
+        self.timer.set(interval)
     }
 
-    /// A look at the ring gave so many records.
+    /// A poll gave so many records.
     ///
     /// # Errors
     /// If the timer cannot be set or stopped.
-    pub(super) fn looked(&mut self, records: usize) -> io::Result<()> {
-        let now = Instant::now();
-        if records > 0 {
-            self.until = now + POLL_TIMEOUT;
-        } else if now >= self.until {
-            return self.timer.stop();
+    pub(super) fn polled(&mut self, records: usize) -> io::Result<()> {
+        match self.schedule.polled(records, Instant::now()) {
+            Some(interval) => self.timer.set(interval),
+            None => self.timer.stop(),
         }
-        self.set(records)
     }
 
-    fn set(&mut self, records: usize) -> io::Result<()> {
-        self.soon = soon(self.soon, records);
-        self.timer.set(if self.soon > 0 { SOON } else { POLL_INTERVAL })
-    }
-
-    /// Waits for the time of the next look; for ever while it is off.
+    /// Waits for the time of the next poll; for ever while it is off.
     ///
     /// # Errors
     /// If the timer cannot be waited for.
@@ -69,12 +58,42 @@ impl Polling {
     }
 }
 
-/// How many looks are to come soon after one that gave so many records.
-const fn soon(left: u32, records: usize) -> u32 {
-    match records {
-        0 => left.saturating_sub(1),
-        1..=FEW => LOOKS_SOON,
-        _ => 0,
+/// The times of the polls.
+struct Schedule {
+    /// The end of polling, if no record comes before.
+    until: Instant,
+    /// Polls that are still to come at the short interval.
+    short_polls: u32,
+}
+
+impl Schedule {
+    const fn new(now: Instant) -> Self {
+        Self { until: now, short_polls: 0 }
+    }
+
+    /// The time until the first poll after the agent was woken and took so many records.
+    fn woken(&mut self, records: usize, now: Instant) -> Duration {
+        self.until = now + POLL_TIMEOUT;
+        self.interval(records.max(1))
+    }
+
+    /// The time until the next poll after one that gave so many records; `None` if there is none.
+    fn polled(&mut self, records: usize, now: Instant) -> Option<Duration> {
+        if records > 0 {
+            self.until = now + POLL_TIMEOUT;
+        } else if now >= self.until {
+            return None;
+        }
+        Some(self.interval(records))
+    }
+
+    const fn interval(&mut self, records: usize) -> Duration {
+        self.short_polls = match records {
+            0 => self.short_polls.saturating_sub(1),
+            1..=FEW => SHORT_POLLS,
+            _ => 0,
+        };
+        if self.short_polls > 0 { SHORT_INTERVAL } else { POLL_INTERVAL }
     }
 }
 
@@ -83,26 +102,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn looks_soon_behind_a_few_records_and_seldom_in_a_flood_or_in_silence() {
-        assert_eq!(soon(0, 1), LOOKS_SOON);
-        assert_eq!([10, 4, 1, 0].map(|left| soon(left, 0)), [9, 3, 0, 0]);
-        assert_eq!((soon(3, FEW), soon(3, FEW + 1)), (LOOKS_SOON, 0));
+    fn polls_ten_times_at_the_short_interval_after_a_few_records_and_not_in_a_flood() {
+        let now = Instant::now();
+        let mut schedule = Schedule::new(now);
+        let mut intervals = vec![schedule.woken(0, now)];
+        intervals.extend((0..12).map_while(|_| schedule.polled(0, now)));
+        assert_eq!(intervals[..10], [SHORT_INTERVAL; 10]);
+        assert_eq!(intervals[10..], [POLL_INTERVAL; 3]);
+        assert_eq!(schedule.polled(FEW, now), Some(SHORT_INTERVAL));
+        assert_eq!(schedule.polled(FEW + 1, now), Some(POLL_INTERVAL));
+        assert_eq!(schedule.polled(0, now), Some(POLL_INTERVAL), "a flood ends the short polls");
     }
 
-    #[tokio::test]
-    async fn goes_on_for_a_while_without_records_and_then_stops() {
-        let mut polling = Polling::new().unwrap();
+    #[test]
+    fn polls_until_the_timeout_passes_without_a_record() {
         let began = Instant::now();
-        polling.woken(1).unwrap();
-        let mut looks = 0;
-        while let Ok(next) = tokio::time::timeout(Duration::from_secs(1), polling.next()).await {
-            next.unwrap();
-            polling.looked(0).unwrap();
-            looks += 1;
-            assert!(looks < 1_000, "it does not stop");
-        }
-        // Ten looks in the first 500 µs at most, and then one each 500 µs.
-        assert!((1..=60).contains(&looks), "{looks} looks");
-        assert!(began.elapsed() >= POLL_TIMEOUT);
+        let almost = POLL_TIMEOUT - Duration::from_nanos(1);
+        let mut schedule = Schedule::new(began);
+        assert_eq!(schedule.polled(0, began), None, "it is off at first");
+        schedule.woken(1, began);
+        assert!(schedule.polled(0, began + almost).is_some());
+        assert!(schedule.polled(1, began + almost).is_some());
+        let last = began + almost + POLL_TIMEOUT;
+        assert!(
+            schedule.polled(0, last - Duration::from_nanos(1)).is_some(),
+            "a record begins the time anew"
+        );
+        assert_eq!(schedule.polled(0, last), None);
+        assert!(schedule.polled(1, last).is_some(), "a late record begins it again");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     slice,
 };
 
@@ -150,11 +151,7 @@ pub(super) fn named(exemptions: &[Exemption], lists: &Lists, resolved: &Resolved
     for one in exemptions {
         let ends = [&one.source, &one.destination].into_iter().flatten();
         for word in ends.flat_map(|end| &end.written) {
-            let origin = if lists.contains_key(word) {
-                format!("list {word}")
-            } else {
-                format!("exemption {}", one.id)
-            };
+            let origin = origin(word, one, lists);
             for name in names_of(word, lists) {
                 origins.entry(normal(name)).or_insert_with(|| origin.clone());
             }
@@ -171,6 +168,24 @@ pub(super) fn named(exemptions: &[Exemption], lists: &Lists, resolved: &Resolved
         }
     }
     named
+}
+
+/// The place of a word's DNS names: a list or the exemption itself.
+fn origin(word: &str, exemption: &Exemption, lists: &Lists) -> String {
+    if lists.contains_key(word) { format!("list {word}") } else { format!("exemption {}", exemption.id) }
+}
+
+/// The first DNS name at one end of an exemption that stands for an address, and the place of that name.
+pub(super) fn name_of(
+    (exemption, end): (&Exemption, &End),
+    address: IpAddr,
+    lists: &Lists,
+    resolved: &ResolvedNames,
+) -> Option<ConfiguredName> {
+    end.written.iter().find_map(|word| {
+        let name = names_of(word, lists).iter().find(|name| resolved.has(name, address))?;
+        Some(ConfiguredName { name: normal(name), origin: origin(word, exemption, lists) })
+    })
 }
 
 /// The networks of an end: a network, an address, or the networks of a list of `section`. A DNS name has none of its own.
@@ -299,7 +314,7 @@ mod tests {
                     [[exempt]]\nid = \"b\"\ndestination = [\"backup.example\", \"files.example\"]\nreason = \"x\"\n";
         let config = file::parse(text, Path::new("."), BadThreatList::Refused).unwrap();
         let mut resolved = ResolvedNames::default();
-        let [one, other]: [std::net::IpAddr; 2] = ["8.8.4.4", "8.8.4.5"].map(|text| text.parse().unwrap());
+        let [one, other]: [IpAddr; 2] = ["8.8.4.4", "8.8.4.5"].map(|text| text.parse().unwrap());
         for (name, answer) in [
             ("files.example", vec![one]),
             ("backup.example", vec![one, other]),
@@ -308,9 +323,8 @@ mod tests {
             resolved.learn(name, &answer, std::time::Duration::ZERO, sensor_core::time::Timestamp::default());
         }
         let named = named(&config.exemptions, &config.lists, &resolved);
-        let names = |address: &std::net::IpAddr| {
-            named[address].iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-        };
+        let names =
+            |address: &IpAddr| named[address].iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let backup = "backup.example (DNS name in exemption b)";
         assert_eq!(names(&one), format!("{backup}, files.example (DNS name in list provider)"));
         assert_eq!((names(&other).as_str(), named.len()), (backup, 2), "no exemption names the other list");

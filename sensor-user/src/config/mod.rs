@@ -63,7 +63,14 @@ use crate::{
     threat::{ThreatList, ThreatLists},
 };
 use sensor_core::profile::ProfileName;
-use sensor_core::{asset::Assets, exempt::Exemption, profile, settings::Settings, time::Timestamp};
+use sensor_core::{
+    asset::Assets,
+    enrichment::ConfiguredName,
+    exempt::{End, Exemption},
+    profile,
+    settings::Settings,
+    time::Timestamp,
+};
 
 /// Most connections at a time.
 const FLOW_CAPACITY: usize = 1 << 18;
@@ -94,6 +101,8 @@ pub struct Config {
     pub exemptions: Vec<Exemption>,
     /// Addresses of the DNS names in it.
     pub named_addresses: Arc<NamedAddresses>,
+    /// The answers of name servers for the DNS names in it.
+    pub resolved_names: Arc<ResolvedNames>,
     /// Files of prefixes that somebody warns about.
     pub threat_lists: Vec<ThreatList>,
     /// The entries of those files.
@@ -193,6 +202,7 @@ impl Default for Config {
             lists: Lists::new(),
             exemptions: vec![],
             named_addresses: Arc::default(),
+            resolved_names: Arc::default(),
             threat_lists: vec![],
             threats: Arc::default(),
             unread_threat_lists: vec![],
@@ -255,13 +265,20 @@ impl Config {
         exemptions::names(&self.exemptions, &self.lists)
     }
 
-    /// Adds the addresses of names that the agent has resolved. Whoever resolves them reports a file that cannot be read.
+    /// Adds the addresses of names that the agent has resolved. The thread that resolves them reports a file that cannot be read.
     pub(crate) fn resolve_names(&mut self) {
         if !self.names().is_empty() {
             let resolved = ResolvedNames::read(&self.state_dir).unwrap_or_default();
             exemptions::resolve(&mut self.exemptions, &self.lists, &resolved);
             self.named_addresses = Arc::new(exemptions::named(&self.exemptions, &self.lists, &resolved));
+            self.resolved_names = Arc::new(resolved);
         }
+    }
+
+    /// The DNS name because of which an address is at one end of an exemption; `None` if there is no such name.
+    #[must_use]
+    pub fn name_of(&self, exemption: &Exemption, end: &End, address: IpAddr) -> Option<ConfiguredName> {
+        exemptions::name_of((exemption, end), address, &self.lists, &self.resolved_names)
     }
 
     /// The watched ports: the configured ones, or those of the profile if it has its own.

@@ -47,7 +47,7 @@ pub struct ServerTlsOptions {
     pub certificate: PathBuf,
     /// Its private key.
     pub key: PathBuf,
-    /// Certificates of the authorities of clients: whoever has none of them is not answered.
+    /// Certificates of the authorities of clients: a client without one of them gets no answer.
     pub client_ca: Option<PathBuf>,
 }
 

@@ -1,4 +1,4 @@
-//! Mistakes of a configuration: what is wrong, where, and what to write instead.
+//! Mistakes of a configuration, each with its place and a correction.
 
 use std::{fmt, io, path::PathBuf};
 
@@ -13,7 +13,7 @@ pub struct Problem {
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
-    /// What is wrong, and what to do.
+    /// The mistake and its correction.
     pub message: String,
 }
 

@@ -40,7 +40,7 @@ pub(crate) fn entered(config: &Config, entry: &AddArgs, now: Timestamp) -> Resul
         process: entry.process.clone(),
         reason: entry.reason.clone(),
         expires,
-        added: Some(Added { by: whoever_asks(), at: now }),
+        added: Some(Added { by: user_who_asks(), at: now }),
         id: String::new(),
     };
     if one.covers_everything() {
@@ -93,7 +93,7 @@ pub(super) fn in_another_form(address: IpAddr) -> Option<String> {
 }
 
 /// The user who types, even behind sudo.
-fn whoever_asks() -> String {
+fn user_who_asks() -> String {
     let of_process = || {
         let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
         user.map_or_else(|| nix::unistd::getuid().to_string(), |user| user.name)

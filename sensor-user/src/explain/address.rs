@@ -7,6 +7,7 @@ use sensor_common::classify::Place;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Written};
+use sensor_core::enrichment::ConfiguredName;
 use sensor_core::exempt::Exemption;
 use sensor_core::profile::{Rulebook, networks::Entry};
 use sensor_core::time::Timestamp;
@@ -73,6 +74,18 @@ pub struct Match {
     pub reason: String,
     /// Where it is written.
     pub written: String,
+    /// The DNS names because of which it matches: at most one for each end.
+    pub names: Vec<Named>,
+}
+
+/// An address that an exemption has by a DNS name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// The address.
+    pub address: IpAddr,
+    /// The name that resolved to it, and the list or the exemption in which this name is written.
+    #[serde(flatten)]
+    pub name: ConfiguredName,
 }
 
 impl Address {
@@ -86,7 +99,8 @@ impl Address {
                 .map(|(form, inner)| Embedded { address: inner, form: form.name().to_owned() }),
             by: placed.by.map(Network::of),
             beats: placed.beats.into_iter().take(MAX_ENTRIES).map(Network::of).collect(),
-            matching: matching(config, now, |one| one.names(address)).with_threats(config, address),
+            matching: matching(config, now, [address; 2], |one| one.names(address))
+                .with_threats(config, address),
         }
     }
 }
@@ -101,11 +115,20 @@ impl Network {
     }
 }
 
-/// The exemptions in force at `now` for which `fits` is true.
-pub(super) fn matching(config: &Config, now: Timestamp, fits: impl Fn(&Exemption) -> bool) -> Matches {
+/// The exemptions in force at `now` for which `fits` is true, with the DNS names that stand for the addresses of a client and a
+/// server in them.
+pub(super) fn matching(
+    config: &Config,
+    now: Timestamp,
+    ends: [IpAddr; 2],
+    fits: impl Fn(&Exemption) -> bool,
+) -> Matches {
     let found = config.exemptions.iter().enumerate();
     let mut found = found.filter(|(_, exemption)| exemption.is_in_force(now) && fits(exemption));
-    let matched = |(number, exemption)| matched(exemption, &config.places.exemption(number));
+    let matched = |(number, exemption)| Match {
+        names: names(exemption, ends, config),
+        ..matched(exemption, &config.places.exemption(number))
+    };
     let entries = found.by_ref().take(MAX_ENTRIES).map(matched).collect();
     Matches { entries, further: found.count() }
 }
@@ -121,6 +144,7 @@ impl Matches {
                 what: format!("{} on {}", indicator.entry.net, indicator.list),
                 reason: shortened(indicator.entry.description.as_deref().unwrap_or_default()),
                 written: format!("{file}:{}", indicator.entry.line),
+                names: vec![],
             });
         }
         self
@@ -136,7 +160,19 @@ fn matched(exemption: &Exemption, written: &Written) -> Match {
             Some(added) => format!("added by {} (smb-sensor exempt)", added.by),
             None => written.to_string(),
         },
+        names: vec![],
     }
+}
+
+/// The names by which the addresses of a client and a server are at the ends of an exemption, each once.
+fn names(exemption: &Exemption, addresses: [IpAddr; 2], config: &Config) -> Vec<Named> {
+    let ends = [&exemption.source, &exemption.destination].into_iter().zip(addresses);
+    let named = ends.filter_map(|(end, address)| {
+        Some(Named { address, name: config.name_of(exemption, end.as_ref()?, address)? })
+    });
+    let mut names: Vec<_> = named.collect();
+    names.dedup();
+    names
 }
 
 fn shortened(text: &str) -> String {

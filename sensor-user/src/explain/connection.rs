@@ -100,7 +100,7 @@ impl Connection {
         // The process is unknown here: exemptions by process do not count.
         let connection =
             exempt::Question { client, server, service, port: query.port, process: [None, None] };
-        let exempt = matching(config, now, |one| one.mismatch(&connection).is_none());
+        let exempt = matching(config, now, [client, server], |one| one.mismatch(&connection).is_none());
         let says = |rulebook| ProfileSays::of(rulebook, &question, !exempt.entries.is_empty());
         Self {
             client,

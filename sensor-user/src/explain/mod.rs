@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     about::About,
-    address::{Address, Embedded, Match, Matches, Network},
+    address::{Address, Embedded, Match, Matches, Named, Network},
     connection::{Connection, Fires, ProfileSays, RuleSays, Seen},
 };
 use crate::config::Config;

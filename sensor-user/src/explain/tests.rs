@@ -118,6 +118,49 @@ fn names_an_exemption_of_both_ends_for_every_profile() {
 }
 
 #[test]
+fn names_the_dns_name_by_which_an_address_is_in_an_exemption_or_in_its_list() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sensor.toml");
+    let text = "[lists]\nprovider = [\"other.example\", \"Files.example\", \"8.8.4.9\"]\n\
+                [[exempt]]\nid = \"a\"\nsource = \"laptop.example\"\ndestination = \"provider\"\nreason = \"copies\"\n\
+                [[exempt]]\nid = \"b\"\ndestination = [\"8.8.4.0/28\", \"backup.example\"]\nreason = \"x\"\n";
+    std::fs::write(&path, text).unwrap();
+    let mut resolved = crate::names::ResolvedNames::default();
+    for (name, address) in [
+        ("files.example", "8.8.4.4"),
+        ("other.example", "8.8.4.5"),
+        ("backup.example", "8.8.4.4"),
+        ("laptop.example", "10.0.0.1"),
+    ] {
+        resolved.learn(name, &[address.parse().unwrap()], std::time::Duration::ZERO, Timestamp::default());
+    }
+    resolved.write(directory.path()).unwrap();
+    let state_dir = Some(directory.path().to_owned());
+    let config = Config::load(Some(&path), &Overrides { state_dir, ..Overrides::default() }).unwrap();
+
+    let shown = explained(&config, "8.8.4.4", "");
+    let [a, b] = [3, 8].map(|line| format!("({}:{line})", path.display()));
+    let files = "              files.example (DNS name in list provider) has the address 8.8.4.4\n";
+    let backup = "              backup.example (DNS name in exemption b) has the address 8.8.4.4\n";
+    let expected = format!(
+        "  exemption   laptop.example -> provider: copies {a}\n{files}\
+         \x20 exemption   any -> 8.8.4.0/28, backup.example: x {b}\n{backup}"
+    );
+    let at = shown.find("  exemption").unwrap_or(shown.len());
+    assert_eq!(shown[at..], expected);
+    assert!(
+        explained(&config, "::ffff:8.8.4.5", "").contains("other.example (DNS name in list provider) has")
+    );
+    let by_network = explained(&config, "8.8.4.9", "");
+    assert!(by_network.contains("provider: copies") && !by_network.contains("DNS name"), "{by_network}");
+
+    let connection = explained(&config, "10.0.0.1", "8.8.4.4");
+    let client = "              laptop.example (DNS name in exemption a) has the address 10.0.0.1\n";
+    let both = format!("  exempt from every rule, laptop.example -> provider: copies {a}\n{client}{files}");
+    assert!(connection.contains(&both), "{connection}");
+}
+
+#[test]
 fn active_profile_classifies() {
     let config = Config { profile: ProfileName::ElasticV105, ..Config::default() };
     assert!(explained(&config, "0.1.2.3", "").contains("0.1.2.3 is external"));

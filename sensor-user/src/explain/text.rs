@@ -20,6 +20,14 @@ fn further(f: &mut Formatter<'_>, count: usize) -> fmt::Result {
     if count == 0 { Ok(()) } else { line(f, "", format_args!("and {count} further ones")) }
 }
 
+/// Adds the DNS names because of which an entry matches.
+fn names(f: &mut Formatter<'_>, matching: &Match) -> fmt::Result {
+    matching
+        .names
+        .iter()
+        .try_for_each(|one| line(f, "", format_args!("{} has the address {}", one.name, one.address)))
+}
+
 impl Display for Explanation {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "profile in force: {}", self.profile)?;
@@ -69,6 +77,7 @@ impl Display for Address {
         }
         for matching in &self.matching.entries {
             line(f, &matching.kind, matching)?;
+            names(f, matching)?;
         }
         further(f, self.matching.further)
     }
@@ -101,6 +110,7 @@ impl Connection {
         writeln!(f, "{} to {}, {transport} {}", self.client, self.server, self.port)?;
         for exempt in &self.exempt.entries {
             writeln!(f, "  exempt from every rule, {exempt}")?;
+            names(f, exempt)?;
         }
         further(f, self.exempt.further)?;
         for profile in &self.profiles {

@@ -129,7 +129,7 @@ pub fn waiting<T>(what: Wait, work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// This thread is not watched any more: it ends, and whoever ends it waits only so long.
+/// This thread is not watched any more: it ends, and the thread that ends it waits for a bounded time.
 pub(crate) fn stop_watching() {
     give(|_| Wait::Work as u8);
 }

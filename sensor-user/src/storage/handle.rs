@@ -87,7 +87,7 @@ impl Handle {
     ///
     /// # Errors
     /// The batch, where the writer has too many before it or has ended.
-    #[expect(clippy::result_large_err, reason = "whoever is refused gets back what is not lost")]
+    #[expect(clippy::result_large_err, reason = "a caller that is refused gets its batch back")]
     pub fn submit(&self, batch: RowBatch) -> Result<(), RowBatch> {
         // Counted in the order of the channel, so that a flush waits for its own batches and not for those of others.
         let _order = self.committed.lock();
@@ -152,7 +152,7 @@ impl Committed {
         self.0.ring.load(Ordering::Acquire)
     }
 
-    /// Waits for a document behind a place, or until `stops` says so to whoever is [woken](Self::wake), for so long at most;
+    /// Waits for a document behind a place, or until `stops` says so when the caller is [woken](Self::wake), for so long at most;
     /// gives the place of the last one.
     #[must_use]
     pub fn wait(&self, after: u64, patience: Duration, stops: impl Fn() -> bool) -> u64 {

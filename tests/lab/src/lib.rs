@@ -49,7 +49,7 @@ pub use deadline::{comes_within, patience, poll, stays};
 pub use dnsmasq::Dnsmasq;
 pub use hydra::Hydra;
 pub use ip_tunnel::IpTunnel;
-pub use namespace::Namespace;
+pub use namespace::{Namespace, allowed_cpus};
 pub use nats_server::NatsServer;
 pub use nix::sys::signal::Signal;
 pub use nmap::{Nmap, Sweep, Swept};

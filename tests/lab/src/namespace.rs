@@ -14,7 +14,7 @@ use std::thread;
 use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
-use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, setns, unshare};
+use nix::sched::{CloneFlags, CpuSet, sched_getaffinity, sched_setaffinity, setns, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpid, getppid};
@@ -246,4 +246,12 @@ fn enter_and_die_with(namespace: BorrowedFd<'_>, owner: Pid) -> io::Result<()> {
         return Err(Errno::ESRCH.into());
     }
     Ok(())
+}
+/// The CPUs on which programs may run, by number.
+///
+/// # Errors
+/// When the kernel does not say.
+pub fn allowed_cpus() -> Result<Vec<usize>> {
+    let allowed = sched_getaffinity(Pid::from_raw(0)).context("ask which CPUs may be used")?;
+    Ok((0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu) == Ok(true)).collect())
 }

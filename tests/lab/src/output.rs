@@ -22,6 +22,8 @@ pub struct Line {
     pub stream: Stream,
     /// What was written.
     pub text: String,
+    /// When it was read.
+    pub at: Instant,
 }
 
 /// The output of both streams so far.
@@ -51,7 +53,7 @@ impl Output {
         while matches!(source.read_until(b'\n', &mut bytes), Ok(1..)) {
             let text = String::from_utf8_lossy(&bytes).trim_end_matches(['\r', '\n']).to_owned();
             bytes.clear();
-            self.lock().lines.push(Line { stream, text });
+            self.lock().lines.push(Line { stream, text, at: Instant::now() });
             self.changed.notify_all();
         }
         self.lock().closed += 1;

@@ -125,7 +125,9 @@ fn accept(listener: &std::net::TcpListener, answer: &Answer, life: &Life) {
                     life.served.fetch_add(1, Ordering::Relaxed);
                     scope.spawn(move || converse(stream, answer, life));
                 }
-                Err(_) => wait_for_a_client(listener),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_for_a_client(listener),
+                // Where descriptors are missing, the client stays in the queue, and waiting for one would end at once.
+                Err(_) => thread::sleep(TICK),
             }
         }
     });

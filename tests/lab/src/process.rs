@@ -84,11 +84,19 @@ impl Process {
     /// # Errors
     /// When none came within the time, or the output ended; the error quotes the last lines.
     pub fn wait_for_line(&self, within: Duration, wanted: impl Fn(&str) -> bool) -> Result<String> {
+        Ok(self.wait_for_timed_line(within, wanted)?.text)
+    }
+
+    /// The same, with the time at which the line was read.
+    ///
+    /// # Errors
+    /// When none came within the time, or the output ended; the error quotes the last lines.
+    pub fn wait_for_timed_line(&self, within: Duration, wanted: impl Fn(&str) -> bool) -> Result<Line> {
         let mut seen = 0;
         let found = self.output.wait(within, |collected| {
             let new = collected.lines.get(seen..).unwrap_or_default();
             seen = collected.lines.len();
-            new.iter().find(|line| wanted(&line.text)).map(|line| line.text.clone())
+            new.iter().find(|line| wanted(&line.text)).cloned()
         });
         found.ok_or_else(|| {
             anyhow!("{}: the awaited line did not come within {within:?}; {}", self.name, self.tail())

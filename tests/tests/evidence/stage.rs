@@ -5,7 +5,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Context as _, Result};
-use sensor_lab::{Namespace, PythonClient, Smbclient, Topology, address, poll};
+use sensor_lab::{Namespace, PythonClient, Smbclient, Topology, address, allowed_cpus, poll};
 use sensor_tests::{Agent, Ended, PATIENCE};
 
 use crate::expected::{Expected, is_flow};
@@ -115,7 +115,8 @@ impl Stage {
         let border = Topology::builder().lan_server().build()?;
         let [crossing, internal] = self.pairs(&border)?;
         // Each CPU counts the packets that it sees: what is sent again is not recognised on another one.
-        [crossing.client, crossing.server].iter().for_each(|host| host.namespace.keep_to_cpu(0));
+        let cpu = *allowed_cpus()?.first().context("no CPU may be used")?;
+        [crossing.client, crossing.server].iter().for_each(|host| host.namespace.keep_to_cpu(cpu));
         let _server = start(crossing.server.namespace)?;
         let _twin = if self.inbound { None } else { Some(start(internal.server.namespace)?) };
         let mut agent = Agent::on(border.gateway(), "lan0").config(CONFIG);

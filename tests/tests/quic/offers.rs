@@ -4,7 +4,7 @@ use sensor_lab::{Topology, address, require_lab, scratch_dir};
 use sensor_tests::{Agent, connect, finds, has_finding, number, text, texts};
 use serde_json::{Value, json};
 
-use crate::peers::{Admission, NAME, Peers, SETTLE, long_offer, only};
+use crate::peers::{Admission, NAME, Peers, SETTLE, long_offer, offer_in_two_packets, only};
 
 const MEBIBYTE: usize = 1 << 20;
 
@@ -68,6 +68,26 @@ fn offers_in_several_packets_and_behind_a_retry_are_read() {
         agent.wait_for(|document| finds(document, "smb-over-quic")).unwrap();
         assert_eq!(agent.stop().unwrap().rules(), ["smb-over-quic"]);
     }
+}
+
+#[test]
+fn offer_in_two_initial_packets_of_one_datagram_is_read() {
+    require_lab!(Network);
+    // Both packets are padded to the shortest datagram of a client, so the joined one has twice its length.
+    let border = Topology::builder().mtu(4_000).build().unwrap();
+    let peers = Peers::new();
+    let server = peers.serve(border.server(), (address::SERVER_V4, 443), &["smb"], Admission::AtOnce);
+    let agent = Agent::on(border.gateway(), "lan0").config(SETTLE).start().unwrap();
+    let relay = peers.join_first_datagrams(border.client(), server.address);
+    let wait_for_offer = || drop(agent.wait_for(|document| finds(document, "smb-over-quic")).unwrap());
+    let offer = offer_in_two_packets("smb");
+    assert!(peers.send_after(wait_for_offer, border.client(), relay, &offer, 1_000));
+    agent.wait_for(has_finding("smb-over-quic", "answered")).unwrap();
+    let ended = agent.stop().unwrap();
+    let incident = ended.only().unwrap();
+    assert_eq!(ended.rules(), ["smb-over-quic"]);
+    assert_eq!(text(incident, "/destination/ip"), address::SERVER_V4.to_string());
+    assert_eq!(text(incident, "/tls/client/server_name"), NAME);
 }
 
 #[test]

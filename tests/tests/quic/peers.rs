@@ -127,6 +127,35 @@ impl Peers {
         datagram
     }
 
+    /// A relay between a client in `namespace` and a server: it joins the first two datagrams of the client, each of which has an
+    /// Initial packet, into one (RFC 9000 12.2), and passes everything else on. It runs as long as the peers.
+    pub(crate) fn join_first_datagrams(&self, namespace: &Namespace, server: SocketAddr) -> SocketAddr {
+        let [near, far] = ["127.0.0.1:0", "0.0.0.0:0"].map(|at| {
+            let socket = namespace.run(|| UdpSocket::bind(at)).unwrap().unwrap();
+            socket.set_nonblocking(true).unwrap();
+            socket
+        });
+        far.connect(server).unwrap();
+        let address = near.local_addr().unwrap();
+        let _inside = self.runtime.enter();
+        let [near, far] =
+            [near, far].map(|socket| Arc::new(tokio::net::UdpSocket::from_std(socket).unwrap()));
+        self.runtime.spawn(async move {
+            let mut joined = Vec::new();
+            for _ in 0..2 {
+                let (datagram, client) = received(&near).await;
+                // A long header, version 1, an Initial packet (RFC 9000 17.2.2).
+                assert!(datagram[0] & 0xF0 == 0xC0 && datagram[1..5] == [0, 0, 0, 1], "{datagram:?}");
+                joined.extend(datagram);
+                near.connect(client).await.unwrap();
+            }
+            far.send(&joined).await.unwrap();
+            tokio::spawn(pass_on(Arc::clone(&far), Arc::clone(&near)));
+            pass_on(near, far).await;
+        });
+        address
+    }
+
     fn client_config(&self, protocols: &[String]) -> ClientConfig {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
@@ -169,6 +198,21 @@ async fn accept(endpoint: Endpoint, admission: Admission) {
     }
 }
 
+async fn received(socket: &tokio::net::UdpSocket) -> (Vec<u8>, SocketAddr) {
+    let mut datagram = vec![0; 1 << 16];
+    let (length, sender) = socket.recv_from(&mut datagram).await.unwrap();
+    datagram.truncate(length);
+    (datagram, sender)
+}
+
+async fn pass_on(from: Arc<tokio::net::UdpSocket>, to: Arc<tokio::net::UdpSocket>) {
+    loop {
+        let (datagram, _) = received(&from).await;
+        // Its receiver may have ended.
+        let _ = to.send(&datagram).await;
+    }
+}
+
 async fn send(connection: &Connection, bytes: usize) -> Option<()> {
     let mut stream = connection.open_uni().await.ok()?;
     stream.write_all(&vec![7; bytes]).await.ok()?;
@@ -184,7 +228,17 @@ pub(crate) fn only(protocol: &str) -> Vec<String> {
 
 /// An offer that takes several packets.
 pub(crate) fn long_offer(protocol: &str) -> Vec<String> {
-    let others = (0..60).map(|number| format!("{number:-^50}"));
+    offer_behind(60, protocol)
+}
+
+/// An offer that takes two packets: the first one has at most 1,200 bytes.
+pub(crate) fn offer_in_two_packets(protocol: &str) -> Vec<String> {
+    offer_behind(26, protocol)
+}
+
+/// A protocol behind so many others of 50 bytes.
+fn offer_behind(others: usize, protocol: &str) -> Vec<String> {
+    let others = (0..others).map(|number| format!("{number:-^50}"));
     others.chain([protocol.to_owned()]).collect()
 }
 

@@ -3,16 +3,47 @@
 
 use std::{net::Ipv4Addr, path::Path, process::Command};
 
+use anyhow::Result;
 use sensor_lab::{
-    Namespace, Topology, WebDavServer, WebServer, WsgiDav, address, curl, require_lab, scratch_dir,
+    Namespace, Scratch, Topology, WebDavServer, WebServer, WsgiDav, address, curl, require_lab, scratch_dir,
 };
 use sensor_tests::{Agent, Ended, has_finding, number, text};
 use serde_json::{Value, json};
 
-use crate::available_cpus;
+use crate::two_cpus;
 
 const RULE: &str = "windows-networking-exposed";
 const FLOWS: &str = "flow_documents = true\n";
+
+/// A server inside that the Internet reaches, and an agent that watches its side of the border.
+struct Exposed<S> {
+    border: Topology,
+    _server: S,
+    state: Scratch,
+    agent: Agent,
+}
+
+impl<S> Exposed<S> {
+    fn start(border: Topology, server: impl FnOnce(&Namespace) -> Result<S>) -> Self {
+        let server = server(border.client()).unwrap();
+        let state = scratch_dir().unwrap();
+        let agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
+        Self { border, _server: server, state, agent }
+    }
+
+    /// Asks the server from the Internet.
+    fn ask(&self) -> [String; 2] {
+        ask(self.border.server(), address::CLIENT_V4)
+    }
+
+    /// Waits for the finding, and ends the agent: it is the only one.
+    fn found(self) -> (Ended, Scratch) {
+        self.agent.wait_for(has_finding(RULE, "connected")).unwrap();
+        let ended = self.agent.stop().unwrap();
+        assert_eq!(ended.rules(), [RULE]);
+        (ended, self.state)
+    }
+}
 
 /// Asks a server what it holds and what it can do, without a log-on. Gives what curl prints.
 fn ask(from: &Namespace, server: Ipv4Addr) -> [String; 2] {
@@ -42,17 +73,13 @@ fn assert_nothing(ended: &Ended, state: &Path) {
 #[test]
 fn webdav_server_that_lists_its_files_to_a_stranger_is_exposed_and_anonymous() {
     require_lab!(WebDav);
-    let border = Topology::border().unwrap();
-    let _server = WsgiDav::start(border.client(), 80).unwrap();
-    let state = scratch_dir().unwrap();
-    let agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
-    let [listing, options] = ask(border.server(), address::CLIENT_V4);
+    let exposed = Exposed::start(Topology::border().unwrap(), |namespace| WsgiDav::start(namespace, 80));
+    let [listing, options] = exposed.ask();
     assert!(listing.contains("207") && options.contains("DAV: 1,2"), "{listing} {options}");
-    agent.wait_for(has_finding(RULE, "connected")).unwrap();
-    ask(border.server(), address::CLIENT_V4);
-    let ended = agent.stop().unwrap();
+    exposed.agent.wait_for(has_finding(RULE, "connected")).unwrap();
+    exposed.ask();
+    let (ended, state) = exposed.found();
 
-    assert_eq!(ended.rules(), [RULE]);
     let incident = ended.only().unwrap();
     assert_eq!(text(incident, "/smb_sensor/incident/severity"), "medium");
     assert_eq!(text(incident, "/smb_sensor/incident/scope"), "exposure");
@@ -82,19 +109,17 @@ fn webdav_server_that_lists_its_files_to_a_stranger_is_exposed_and_anonymous() {
 #[test]
 fn webdav_server_whose_answers_another_cpu_handles_is_exposed() {
     require_lab!(WebDav);
+    let test = "webdav::exposed::webdav_server_whose_answers_another_cpu_handles_is_exposed";
+    let Some([first, second]) = two_cpus(test) else { return };
     let border = Topology::border().unwrap();
-    border.server().keep_to_cpu(0);
-    border.client().keep_to_cpu(available_cpus() - 1);
-    let _server = WsgiDav::start(border.client(), 80).unwrap();
-    let state = scratch_dir().unwrap();
-    let agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
+    border.server().keep_to_cpu(first);
+    border.client().keep_to_cpu(second);
+    let exposed = Exposed::start(border, |namespace| WsgiDav::start(namespace, 80));
     let url = format!("http://{}/", address::CLIENT_V4);
     // An answer of this status is like that of any web server.
-    let answer = curl(border.server(), &["--request", "OPTIONS", "--include", &url]).unwrap().output;
+    let answer = curl(exposed.border.server(), &["--request", "OPTIONS", "--include", &url]).unwrap().output;
     assert!(answer.contains("200 OK") && answer.contains("DAV: 1,2"), "{answer}");
-    agent.wait_for(has_finding(RULE, "connected")).unwrap();
-    let ended = agent.stop().unwrap();
-    assert_eq!(ended.rules(), [RULE]);
+    let (_, state) = exposed.found();
     let host: Value = serde_json::from_str(&exposure(state.path(), &["--json"])).unwrap();
     assert_eq!((&host["ports"], &host["external_hosts"]), (&json!(["80/tcp"]), &json!(1)));
 }
@@ -102,15 +127,10 @@ fn webdav_server_whose_answers_another_cpu_handles_is_exposed() {
 #[test]
 fn webdav_server_that_wants_a_log_on_is_exposed_and_not_anonymous() {
     require_lab!(WebDav);
-    let border = Topology::border().unwrap();
-    let _server = WebDavServer::start(border.client(), 80).unwrap();
-    let state = scratch_dir().unwrap();
-    let agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
-    let [listing, _] = ask(border.server(), address::CLIENT_V4);
+    let exposed = Exposed::start(Topology::border().unwrap(), |namespace| WebDavServer::start(namespace, 80));
+    let [listing, _] = exposed.ask();
     assert!(listing.contains("401"), "{listing}");
-    agent.wait_for(has_finding(RULE, "connected")).unwrap();
-    let ended = agent.stop().unwrap();
-    assert_eq!(ended.rules(), [RULE]);
+    let (_, state) = exposed.found();
     let host: Value = serde_json::from_str(&exposure(state.path(), &["--json"])).unwrap();
     assert_eq!((&host["ports"], &host["anonymous"]), (&json!(["80/tcp"]), &json!(false)));
 }
@@ -118,15 +138,13 @@ fn webdav_server_that_wants_a_log_on_is_exposed_and_not_anonymous() {
 #[test]
 fn web_server_without_webdav_is_nothing_to_a_stranger_who_asks_for_it() {
     require_lab!(WebDav);
-    let border = Topology::border().unwrap();
-    let _server = WebServer::start(border.client(), 80, false).unwrap();
-    let state = scratch_dir().unwrap();
-    let agent = Agent::on(border.gateway(), "lan0").state_dir(state.path()).start().unwrap();
-    let answers = ask(border.server(), address::CLIENT_V4);
+    let exposed =
+        Exposed::start(Topology::border().unwrap(), |namespace| WebServer::start(namespace, 80, false));
+    let answers = exposed.ask();
     assert!(answers.iter().all(|answer| answer.contains("501")), "{answers:?}");
-    let ended = agent.stop().unwrap();
+    let ended = exposed.agent.stop().unwrap();
     assert!(ended.number("kept").unwrap() > 0, "the requests were looked at: {}", ended.statistics);
-    assert_nothing(&ended, state.path());
+    assert_nothing(&ended, exposed.state.path());
 }
 
 #[test]

@@ -31,7 +31,7 @@ const SINGLE: &[(Counter, &str, &str)] = &[
     (
         Counter::FlowMarksReplaced,
         "flow_marks_replaced",
-        "Connections on unwatched ports whose mark another one took, so that another CPU may not count their packets",
+        "Connections on unwatched ports whose mark another one took, also within kernel.flow_idle after their end, so that another CPU might miss their packets",
     ),
     (Counter::Unfollowed, "unfollowed_messages", "Times that the messages of a flow could not be followed"),
     (Counter::QuicInitials, "quic_initials", "First packets of QUIC connections that cross the border"),

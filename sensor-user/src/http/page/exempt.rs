@@ -120,7 +120,7 @@ pub(super) async fn add(
     .await
 }
 
-/// The name of whoever sends a form.
+/// The name of the person who sends a form.
 pub(super) fn who(typed: &str) -> Result<String> {
     let name = verdict::name(typed);
     name.map_err(|_| anyhow!("Who: write your name, {} characters at most", verdict::MAX_NAME))

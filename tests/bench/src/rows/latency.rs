@@ -3,11 +3,13 @@
 use std::{
     io::{Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    os::fd::AsFd as _,
     path::Path,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sensor_lab::{Topology, address};
 use serde_json::Value;
 
@@ -79,7 +81,7 @@ fn once(
         Ok(stream)
     };
     let _stream = border.client().run(connect)??;
-    let (mut answering, _) = listener.accept().context("accept the client")?;
+    let mut answering = accepted(listener)?;
     answering.read_exact(&mut [0; MESSAGE_LEN]).context("receive the NEGOTIATE")?;
     let start = Instant::now();
     answering.write_all(&negotiate(1)).context("answer it")?;
@@ -92,4 +94,14 @@ fn once(
         }
     }
     bail!("no alert about the connection with {ip} came within {PATIENCE:?}")
+}
+
+/// The client that waits at a listener, for which this machine waits no longer than for an alert.
+fn accepted(listener: &TcpListener) -> Result<TcpStream> {
+    let mut ready = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+    let clients = poll(&mut ready, PollTimeout::try_from(PATIENCE)?).context("wait for the client")?;
+    ensure!(clients > 0, "no client came within {PATIENCE:?}");
+    let (stream, _) = listener.accept().context("accept the client")?;
+    stream.set_read_timeout(Some(PATIENCE)).context("set the time for the NEGOTIATE")?;
+    Ok(stream)
 }

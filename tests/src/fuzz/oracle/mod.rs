@@ -5,8 +5,8 @@
 //! PPPoE, and knows of no flow slots.
 
 mod exempt;
-mod followed;
 mod headers;
+mod marked_flows;
 mod places;
 #[cfg(test)]
 mod tests;
@@ -32,8 +32,8 @@ use sensor_user::{
 pub(super) use self::places::embedded;
 use self::{
     exempt::Exempt,
-    followed::Followed,
     headers::{Packet, Transport},
+    marked_flows::MarkedFlows,
     places::{Place, Places},
 };
 
@@ -94,7 +94,7 @@ pub struct Oracle {
     /// TCP ports that WebDAV was asked of: they are marked for certain.
     servers: HashSet<u16>,
     /// Connections on unwatched ports.
-    followed: Followed,
+    marked_flows: MarkedFlows,
 }
 
 impl Oracle {
@@ -110,14 +110,14 @@ impl Oracle {
             blocked: blocked.to_vec(),
             suspected: HashSet::new(),
             servers: HashSet::new(),
-            followed: Followed::default(),
+            marked_flows: MarkedFlows::default(),
         }
     }
 
     /// Notes that a packet between these ends was kept: if no port is watched, one of them is marked now.
     pub fn kept(&mut self, transport: u8, local: SocketAddr, remote: SocketAddr) {
         if self.mark_one(transport, [local.port(), remote.port()]) {
-            self.followed.kept((local, remote));
+            self.marked_flows.kept((local, remote));
         }
     }
 

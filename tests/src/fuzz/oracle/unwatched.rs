@@ -9,8 +9,8 @@ use sensor_common::{
 
 use super::{
     Opinion, Oracle, account,
-    followed::Standing,
     headers::{self, Packet, Transport},
+    marked_flows::MarkState,
 };
 
 /// Shortest packet in which SMB is looked for on ports that nothing is known of: IPv4, TCP, session header, and the header
@@ -60,14 +60,14 @@ impl Oracle {
                 Opinion::Unsure("an answer from a port that may be marked")
             };
         }
-        match self.followed.standing((account.local, account.remote)) {
-            Standing::Not => Opinion::Foreign,
-            Standing::Perhaps => Opinion::Unsure("a connection that may be followed"),
+        match self.marked_flows.mark_state((account.local, account.remote)) {
+            MarkState::Unmarked => Opinion::Foreign,
+            MarkState::MaybeMarked => Opinion::Unsure("a connection that may be followed"),
             // That depends on whether the CPU has a slot of it.
-            Standing::Followed if account.tcp_flags & tcp::SYN != 0 => {
+            MarkState::Marked if account.tcp_flags & tcp::SYN != 0 => {
                 Opinion::Unsure("a SYN in a connection that is followed")
             }
-            Standing::Followed => {
+            MarkState::Marked => {
                 self.if_not_blocked(account, (packet.source.ip(), packet.destination.ip()), None)
             }
         }
@@ -119,10 +119,10 @@ impl Oracle {
     /// Learns from a frame of which this was the opinion, and in which the mark of a connection was replaced, or not.
     pub fn learn(&mut self, frame: &[u8], link: Link, opinion: Opinion, has_replaced: bool) {
         if has_replaced {
-            self.followed.doubt_all();
+            self.marked_flows.doubt_all();
         }
         let Ok(packet) = headers::packet(frame, link, self.tunnels) else {
-            self.followed.unreadable(frame);
+            self.marked_flows.unreadable(frame);
             return;
         };
         let unwatched =
@@ -136,8 +136,8 @@ impl Oracle {
         let ends = (account.local, account.remote);
         let is_ours = matches!(self.recognition(&packet), Recognition::Ours(_)) || answers_webdav(&packet);
         match opinion {
-            Opinion::Kept(_) if is_ours => self.followed.recognised(ends),
-            _ if account.tcp_flags & tcp::SYN != 0 => self.followed.begun_anew(ends),
+            Opinion::Kept(_) if is_ours => self.marked_flows.recognised(ends),
+            _ if account.tcp_flags & tcp::SYN != 0 => self.marked_flows.begun_anew(ends),
             _ => {}
         }
         if matches!(opinion, Opinion::Kept(_) | Opinion::Cut)

@@ -6,32 +6,32 @@ use std::{collections::HashSet, net::SocketAddr};
 /// The internal and the external end of a connection.
 pub(super) type Ends = (SocketAddr, SocketAddr);
 
-/// Whether a connection is followed.
+/// Whether the flow of a connection has a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// It is.
-    Followed,
-    /// It may be: that depends on what the oracle does not know.
-    Perhaps,
-    /// It is not.
-    Not,
+pub(super) enum MarkState {
+    /// It has one.
+    Marked,
+    /// It may have one: that depends on something that the oracle does not know.
+    MaybeMarked,
+    /// It has none.
+    Unmarked,
 }
 
-/// The connections.
+/// The flows that have a mark, and those that may have one.
 #[derive(Default)]
-pub(super) struct Followed {
+pub(super) struct MarkedFlows {
     certain: HashSet<Ends>,
     doubtful: HashSet<Ends>,
 }
 
-impl Followed {
-    pub(super) fn standing(&self, ends: Ends) -> Standing {
+impl MarkedFlows {
+    pub(super) fn mark_state(&self, ends: Ends) -> MarkState {
         if self.certain.contains(&ends) {
-            Standing::Followed
+            MarkState::Marked
         } else if self.doubtful.contains(&ends) {
-            Standing::Perhaps
+            MarkState::MaybeMarked
         } else {
-            Standing::Not
+            MarkState::Unmarked
         }
     }
 
