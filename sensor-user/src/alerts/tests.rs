@@ -114,7 +114,7 @@ fn example_of_one_incident_says_all_that_a_person_asks() {
     let parts = [
         "CRITICAL An internal host gave an NTLM credential to a server on the Internet, and the server accepted it. ",
         "internal 10.0.0.2 pc-ann (owner Ann Example), opened by smbclient (pid 4711, user ann) ",
-        "external 8.8.4.4:445, AS64500 ExampleNet, US; first seen today; no other internal host has used it ",
+        "external 8.8.4.4:445, AS64500 ExampleNet, US; first seen today; no other internal host is known to have used it ",
         r"user CORP\ann on PC-ANN, NTLMv2, accepted ",
         "shares files (disk), IPC$ (pipe) ",
         "volume 1.8 KiB left, 1.6 KiB came in, 3 connections in 12 s, SMB 3.1.1, not encrypted ",
