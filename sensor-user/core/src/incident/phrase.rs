@@ -237,7 +237,7 @@ impl Incident {
         if phrase.is_empty() { "Windows networking".to_owned() } else { phrase }
     }
 
-    /// "12.3 MiB left, 5 MiB came in", as far as anything did.
+    /// "12.3 MiB left, 5.0 MiB came in", as far as anything did.
     #[must_use]
     pub fn volume_phrase(&self) -> Option<String> {
         let left = (self.bytes_left() > 0).then(|| format!("{} left", bytes(self.bytes_left())));

@@ -123,7 +123,7 @@ mod tests {
         let past = HistoryFixture::known().departed(12 * MEBIBYTE);
         let finding = found(&META, &carrying(FlowFixture::outbound(), 900), &past).unwrap();
         assert_eq!((finding.severity, finding.risk_score), (Severity::Critical, 99));
-        assert_eq!(finding.fact, "12 MiB left 10.0.0.2 for 8.8.4.4 over SMB within 60 min");
+        assert_eq!(finding.fact, "12.0 MiB left 10.0.0.2 for 8.8.4.4 over SMB within 60 min");
         assert!(shown(&finding).is_empty(), "no content was seen to leave");
         assert!(
             found(&META, &carrying(FlowFixture::inbound(), 900), &past).is_some(),
@@ -136,7 +136,7 @@ mod tests {
         let excess_volume = ExcessVolume { cause: Cause::Rate, bytes: MEBIBYTE, rate: MEBIBYTE };
         let past = HistoryFixture { excess_volume: Some(excess_volume), ..HistoryFixture::known() };
         let finding = found(&META, &carrying(FlowFixture::outbound(), 900), &past).unwrap();
-        assert_eq!(finding.fact, "1 MiB a second left 10.0.0.2 for 8.8.4.4 over SMB over 10 s");
+        assert_eq!(finding.fact, "1.0 MiB a second left 10.0.0.2 for 8.8.4.4 over SMB over 10 s");
     }
 
     #[test]

@@ -70,7 +70,7 @@ mod tests {
             found(&META, &fetched(FlowFixture::outbound(), ShareKind::Disk), &HistoryFixture::known())
                 .unwrap();
         assert_eq!(shown(&finding), ["T1105"]);
-        assert_eq!(finding.fact, r"10.0.0.2 read content from \\8.8.4.4\tools; 5 MiB came in");
+        assert_eq!(finding.fact, r"10.0.0.2 read content from \\8.8.4.4\tools; 5.0 MiB came in");
     }
 
     #[test]

@@ -195,7 +195,7 @@ pub fn outcome(outcome: Option<Outcome>) -> String {
     }
 }
 
-/// "1.8 KiB", "61 KiB", "5 MiB", "12.3 MiB": in a suitable unit. From 10 KiB to 1 MiB a tenth of the unit says nothing to a person.
+/// "1.8 KiB", "61 KiB", "5.0 MiB", "12.3 MiB": in a suitable unit. From 10 KiB to 1 MiB a tenth of the unit says nothing to a person.
 #[must_use]
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -209,8 +209,7 @@ pub fn bytes(count: u64) -> String {
         (value, unit) = (value / 1_024.0, unit + 1);
     }
     let decimals = usize::from(unit > 0 || value < 9.95);
-    let number = format!("{value:.decimals$}");
-    format!("{} {}", number.trim_end_matches(".0"), UNITS[unit])
+    format!("{value:.decimals$} {}", UNITS[unit])
 }
 
 /// "a, b and c", or "a, b, c, d, e and 7 more".
@@ -331,9 +330,9 @@ mod tests {
     #[test]
     fn writes_amounts_times_and_lists_as_text() {
         let amounts = [0, 1_023, 1_024, 1_843, (1 << 20) - 1, 12_897_485, 1 << 40].map(bytes);
-        assert_eq!(amounts, ["0 bytes", "1023 bytes", "1 KiB", "1.8 KiB", "1 MiB", "12.3 MiB", "1 TiB"]);
+        assert_eq!(amounts, ["0 bytes", "1023 bytes", "1.0 KiB", "1.8 KiB", "1.0 MiB", "12.3 MiB", "1.0 TiB"]);
         let amounts = [10_188, 10_189, 62_464, 1_048_063, 1_048_064, 5_242_880].map(bytes);
-        assert_eq!(amounts, ["9.9 KiB", "10 KiB", "61 KiB", "1023 KiB", "1 MiB", "5 MiB"]);
+        assert_eq!(amounts, ["9.9 KiB", "10 KiB", "61 KiB", "1023 KiB", "1.0 MiB", "5.0 MiB"]);
         let times =
             [0, 2, 119, 120, 7_199, 7_200, 172_800].map(|seconds| duration(Duration::from_secs(seconds)));
         assert_eq!(times, ["0 ms", "2 s", "119 s", "2 min", "119 min", "2 h", "2 days"]);

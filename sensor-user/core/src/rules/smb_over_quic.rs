@@ -97,7 +97,7 @@ mod tests {
         assert_eq!(fired(&answered, &HistoryFixture::known()), [META.id], "no other rule is about it");
         let moved = answered.payload(MEBIBYTE, 2_000);
         assert_eq!(finding(&moved).severity, Severity::High);
-        assert!(finding(&moved).fact.ends_with("which answered; at least 1 MiB left and 2 KiB came in"));
+        assert!(finding(&moved).fact.ends_with("which answered; at least 1.0 MiB left and 2.0 KiB came in"));
     }
 
     #[test]

@@ -127,7 +127,7 @@ mod tests {
     fn exfiltration_needs_content_written_to_a_disk_share() {
         let fact = |flow: FlowFixture| content_left(&flow.view());
         let written = disk(FlowFixture::outbound()).payload(2_000, 900).content(true, false);
-        assert_eq!(fact(written.clone()).unwrap(), r"10.0.0.2 wrote content to \\h\files; 2 KiB left");
+        assert_eq!(fact(written.clone()).unwrap(), r"10.0.0.2 wrote content to \\h\files; 2.0 KiB left");
         let read = disk(FlowFixture::inbound()).payload(62_464, 900).content(true, false);
         assert_eq!(fact(read).unwrap(), r"8.8.4.4 read content from \\h\files; 61 KiB left");
         assert_eq!(fact(written.content(false, false).payload(1 << 30, 0)), None, "volume alone");
@@ -157,6 +157,6 @@ mod tests {
         let (view, past) = (flow.view(), HistoryFixture::known());
         let shown = techniques(&view, &past.history());
         assert_eq!(shown.len(), 1);
-        assert!(shown[0].1.starts_with("11 MiB left 10.0.0.2"), "{shown:?}");
+        assert!(shown[0].1.starts_with("11.0 MiB left 10.0.0.2"), "{shown:?}");
     }
 }

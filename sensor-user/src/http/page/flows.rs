@@ -88,7 +88,7 @@ mod tests {
         };
         let row = FlowRow::of(&flow);
         assert_eq!((row.client.as_str(), row.server.as_str()), ("10.0.0.2, port 5", "2a00::1, port 445"));
-        assert_eq!((row.service, row.level, row.left.as_str()), ("smb", "share", "2 KiB"));
+        assert_eq!((row.service, row.level, row.left.as_str()), ("smb", "share", "2.0 KiB"));
         assert_eq!(row.incident.as_deref(), Some("00000000000000c6"));
         let unknown = FlowRow::of(&EndedFlow { level: None, incident: None, exempt: true, ..flow });
         assert_eq!((unknown.level, unknown.incident, unknown.is_exempt), ("", None, true));

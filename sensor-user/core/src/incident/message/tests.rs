@@ -98,12 +98,12 @@ fn names_volume_from_inside_and_disk_shares_before_pipes() {
     );
     assert_lines(
         &download(),
-        r"10.0.0.2 fetched 5 MiB from \\8.8.4.4\tools",
-        r"5 MiB came in from \\8.8.4.4\tools",
+        r"10.0.0.2 fetched 5.0 MiB from \\8.8.4.4\tools",
+        r"5.0 MiB came in from \\8.8.4.4\tools",
     );
     let mut named = download();
     named.shares[0].path = r"\\files.example\tools".into();
-    assert_eq!(sentence(&named), r"10.0.0.2 fetched 5 MiB from \\files.example\tools of 8.8.4.4");
+    assert_eq!(sentence(&named), r"10.0.0.2 fetched 5.0 MiB from \\files.example\tools of 8.8.4.4");
     let mut read = guessing_succeeded();
     read.techniques.remove("T1110.001");
     read.techniques.insert("T1048".into(), String::new());
