@@ -330,7 +330,10 @@ mod tests {
     #[test]
     fn writes_amounts_times_and_lists_as_text() {
         let amounts = [0, 1_023, 1_024, 1_843, (1 << 20) - 1, 12_897_485, 1 << 40].map(bytes);
-        assert_eq!(amounts, ["0 bytes", "1023 bytes", "1.0 KiB", "1.8 KiB", "1.0 MiB", "12.3 MiB", "1.0 TiB"]);
+        assert_eq!(
+            amounts,
+            ["0 bytes", "1023 bytes", "1.0 KiB", "1.8 KiB", "1.0 MiB", "12.3 MiB", "1.0 TiB"]
+        );
         let amounts = [10_188, 10_189, 62_464, 1_048_063, 1_048_064, 5_242_880].map(bytes);
         assert_eq!(amounts, ["9.9 KiB", "10 KiB", "61 KiB", "1023 KiB", "1.0 MiB", "5.0 MiB"]);
         let times =
