@@ -59,7 +59,8 @@ impl FlowMark {
         self.0 != 0 && (self.0 ^ hash) >> HASH_AT == 0
     }
 
-    /// Whether its flow was seen within `idle` ticks before tick `now`, to within two units.
+    /// Whether its flow was seen within `idle` ticks before tick `now`, to within two units. After 2^28 ticks a word that nobody took is
+    /// fresh again for that time.
     #[inline(always)]
     #[must_use]
     pub const fn is_fresh(self, now: u32, idle: u32) -> bool {
