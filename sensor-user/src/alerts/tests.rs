@@ -33,6 +33,12 @@ fn assert_golden(name: &str, text: &str) {
     assert_eq!(text, kept, "{name} differs: set {WRITE} to rewrite it and read the difference");
 }
 
+/// The line of the view of an incident that begins with this word, without it.
+fn line_of(it: &Incident, word: &str) -> String {
+    let text = in_full(it);
+    text.lines().find(|line| line.trim_start().starts_with(word)).unwrap()[13..].to_owned()
+}
+
 /// No other incident names its external host.
 fn alone(it: &Incident) -> Elsewhere {
     Elsewhere { all_are_counted: true, ..Elsewhere::among(it, &[]) }
@@ -139,10 +145,7 @@ fn example_of_one_incident_says_all_that_a_person_asks() {
 
 #[test]
 fn time_of_a_step_is_as_short_as_the_one_before_allows() {
-    let timeline = |it: &Incident| {
-        let text = in_full(it);
-        text.lines().find(|line| line.starts_with("  timeline")).unwrap()[13..].to_owned()
-    };
+    let timeline = |it: &Incident| line_of(it, "timeline");
     let mut leak = fixtures::leak_accepted();
     leak.timeline.truncate(2);
     leak.timeline[1].at = fixtures::after(1_000);
@@ -214,10 +217,7 @@ fn port_is_beside_the_address_where_it_is_the_only_one_of_tcp() {
 
 #[test]
 fn shares_are_named_without_their_server_only_if_it_is_the_one_above_for_all() {
-    let shares = |it: &Incident| {
-        let text = in_full(it);
-        text.lines().find(|line| line.starts_with("  shares")).unwrap()[13..].to_owned()
-    };
+    let shares = |it: &Incident| line_of(it, "shares");
     let mut leak = fixtures::leak_accepted();
     assert_eq!(shares(&leak), "files (disk), IPC$ (pipe)");
     leak.shares[0].path = leak.shares[0].path.replace("8.8.4.4", "files");
