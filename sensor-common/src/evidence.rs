@@ -211,15 +211,19 @@ impl PartialHeader {
     }
 
     /// Bytes of the message, `whole` bytes long, that the agent needs: 0 for none, [`CONTENT`] if it carries file content (none
-    /// is needed), [`UNDECIDED`] if this segment does not decide it.
+    /// is needed), [`UNDECIDED`] if this segment does not decide it. `of_pipe` is [`of_pipe`] for this start.
     #[inline(always)]
     #[must_use]
-    pub const fn wanted(&self, start: &MessageStart<'_>, whole: u32) -> u32 {
+    pub fn wanted(&self, start: &MessageStart<'_>, whole: u32, of_pipe: impl OfPipe) -> u32 {
         let enough = if self.identifier == SMB1 { SMB1_FIELDS.end } else { SMB2_FIELDS.end };
         if (self.seen as u32) < enough {
             return if whole < enough { 0 } else { UNDECIDED };
         }
-        if self.identifier == SMB1 { self.of_smb1(start, whole) } else { self.of_smb2(start, whole) }
+        if self.identifier == SMB1 {
+            self.of_smb1(start, whole, of_pipe)
+        } else {
+            self.of_smb2(whole, of_pipe)
+        }
     }
 
     /// MS-SMB2 2.2.1.2: command at byte 12 of the header, flags at 16, NextCommand at 20; a chained command may be a write of a
@@ -227,7 +231,7 @@ impl PartialHeader {
     /// named pipes; the offset of their data is the one that every known implementation sends (2.2.20, 2.2.21, 2.2.31, 2.2.32).
     /// Other data of WRITE requests, and of READ responses with STATUS_SUCCESS, is file content.
     #[inline(always)]
-    const fn of_smb2(&self, start: &MessageStart<'_>, whole: u32) -> u32 {
+    fn of_smb2(&self, whole: u32, of_pipe: impl OfPipe) -> u32 {
         let length = match u32::from_le_bytes(self.next) {
             0 => whole,
             next => at_most(at_most(next, MAX_MESSAGE_LEN - 4) + 4, whole),
@@ -236,10 +240,10 @@ impl PartialHeader {
         let reply = self.is_reply();
         match (high, command, reply) {
             (0, 0..=4, _) => length,
-            (0, 8, true) => content_if(self.status == 0, of_pipe(start, 84, length)),
-            (0, 9, false) => of_pipe(start, 116, length),
-            (0, 11, true) => content_if(false, of_pipe(start, 116, length)),
-            (0, 11, false) => content_if(false, of_pipe(start, 124, length)),
+            (0, 8, true) => content_if(self.status == 0, of_pipe(84, length)),
+            (0, 9, false) => of_pipe(116, length),
+            (0, 11, true) => content_if(false, of_pipe(116, length)),
+            (0, 11, false) => content_if(false, of_pipe(124, length)),
             _ => 0,
         }
     }
@@ -252,21 +256,21 @@ impl PartialHeader {
     /// WRITE_PRINT_FILE requests (2.2.4). The data of READ_RAW itself has no header (2.2.4.22.2); only messages with a header are read.
     /// TRANSACTION2 and NT_TRANSACT name the offset of their data (2.2.4.46, 2.2.4.62); none of it is file content.
     #[inline(always)]
-    const fn of_smb1(&self, start: &MessageStart<'_>, whole: u32) -> u32 {
+    fn of_smb1(&self, start: &MessageStart<'_>, whole: u32, of_pipe: impl OfPipe) -> u32 {
         let reply = self.is_reply();
         let succeeded = reply && self.status == 0;
         let wanted = match self.command[0] {
             0x70..=0x75 => whole,
             // A bind may hold a ticket.
-            0x25 if data_of(start, if reply { 51 } else { 61 }, whole) == whole => whole,
+            0x25 if data_of(start, of_pipe, if reply { 51 } else { 61 }, whole) == whole => whole,
             0x25 => at_most(whole, MAX_TRANSACTION),
-            0x32 => content_if(false, data_of(start, if reply { 51 } else { 61 }, whole)),
-            0xA0 => content_if(false, data_of(start, if reply { 64 } else { 68 }, whole)),
-            0x2E => content_if(succeeded, either(of_pipe(start, 63, whole), of_pipe(start, 64, whole))),
-            0x2F => content_if(!reply, either(of_pipe(start, 67, whole), of_pipe(start, 68, whole))),
-            0x0A | 0x13 => content_if(succeeded, of_pipe(start, 52, whole)),
-            0x0B | 0x14 => content_if(!reply, of_pipe(start, 52, whole)),
-            0x2C => content_if(!reply, either(of_pipe(start, 52, whole), of_pipe(start, 64, whole))),
+            0x32 => content_if(false, data_of(start, of_pipe, if reply { 51 } else { 61 }, whole)),
+            0xA0 => content_if(false, data_of(start, of_pipe, if reply { 64 } else { 68 }, whole)),
+            0x2E => content_if(succeeded, either(of_pipe(63, whole), of_pipe(64, whole))),
+            0x2F => content_if(!reply, either(of_pipe(67, whole), of_pipe(68, whole))),
+            0x0A | 0x13 => content_if(succeeded, of_pipe(52, whole)),
+            0x0B | 0x14 => content_if(!reply, of_pipe(52, whole)),
+            0x2C => content_if(!reply, either(of_pipe(52, whole), of_pipe(64, whole))),
             0x1A | 0x1B => content_if(succeeded, CONTENT),
             0x1D | 0x1E | 0x1F | 0xC1 => content_if(!reply, CONTENT),
             _ => 0,
@@ -292,9 +296,17 @@ const fn at_most(value: u32, most: u32) -> u32 {
     if value < most { value } else { most }
 }
 
-/// A message of `length` bytes whose data at `at` may be a DCE-RPC PDU; other data is content.
+/// [`of_pipe`] for one [`MessageStart`], with the place of the data and the length of the message. The kernel program has it out of
+/// line, for it is asked in many places.
+pub trait OfPipe: Fn(u32, u32) -> u32 + Copy {}
+
+impl<F: Fn(u32, u32) -> u32 + Copy> OfPipe for F {}
+
+/// A message of `length` bytes whose data at `at`, less than 256, may be a DCE-RPC PDU; other data is content.
 #[inline(always)]
-const fn of_pipe(start: &MessageStart<'_>, at: u32, length: u32) -> u32 {
+#[must_use]
+pub const fn of_pipe(start: &MessageStart<'_>, at: u32, length: u32) -> u32 {
+    let at = at & 0xFF;
     if length <= at {
         return 0;
     }
@@ -315,7 +327,7 @@ const fn of_pipe(start: &MessageStart<'_>, at: u32, length: u32) -> u32 {
 
 /// The same for a message with the offset of its data at `field`: two bytes, counted from the SMB header.
 #[inline(always)]
-const fn data_of(start: &MessageStart<'_>, field: u32, length: u32) -> u32 {
+fn data_of(start: &MessageStart<'_>, of_pipe: impl OfPipe, field: u32, length: u32) -> u32 {
     if !start.holds(field, 2) {
         return if start.end() <= field && field + 2 <= length { UNDECIDED } else { CONTENT };
     }
@@ -324,7 +336,7 @@ const fn data_of(start: &MessageStart<'_>, field: u32, length: u32) -> u32 {
     if at > MESSAGE_START_LEN as u32 - 8 {
         return CONTENT;
     }
-    of_pipe(start, at, length)
+    of_pipe(at, length)
 }
 
 /// Bytes of a DCE-RPC PDU that begins the payload; 0 for none.

@@ -8,12 +8,20 @@ mod line;
 
 use core::borrow::Borrow;
 
+use zerocopy::transmute_ref;
+
 use self::key::wide;
 pub use self::key::{FlowHash, SlotKey};
 use crate::{
     headers::Address,
     slot::{AddressesHigh, FlowDetails, FlowLine, RECORD_VERSION, Side, Slot, TCP, bit, mark, tcp},
 };
+
+/// In the first word of a [`FlowLine`], what follows its kind.
+const BEHIND_KIND: u64 = u64::from_ne_bytes([0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]);
+
+/// The first four bytes of a word.
+const FIRST_HALF: u64 = u64::from_ne_bytes([0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0]);
 
 /// One packet of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +93,17 @@ impl Slot {
             && high.local[2] == local[2]
             && high.remote[0] == remote[0]
             && wide(high.remote[1], high.remote[2]) == wide(remote[1], remote[2])
+    }
+
+    /// Whether the slot of the same index on another CPU, which was opened, has the same flow. Of IPv6 addresses the last words are
+    /// compared: the rest of them is in the index.
+    #[inline(always)]
+    pub(crate) fn is_of_flow_of(&self, other: &Self) -> bool {
+        let own: &[u64; 8] = transmute_ref!(&self.line);
+        let line: &[u64; 8] = transmute_ref!(&other.line);
+        let protocol_and_interface = (own[0] ^ line[0]) & BEHIND_KIND;
+        let ports = (own[2] ^ line[2]) & FIRST_HALF;
+        protocol_and_interface | (own[1] ^ line[1]) | ports == 0
     }
 
     /// How a packet of `key` relates to this slot.
@@ -229,7 +248,7 @@ impl Slot {
         if again {
             self.stream.initial_sequence[side] = packet.sequence;
             // Its messages begin elsewhere now.
-            self.line.kind &= !(bit::ALL << side);
+            self.line.kind &= !(bit::OF_LOCAL << side);
         }
         self.new_out_of_order(side, packet.next_sequence(), packet.payload, again)
     }

@@ -135,8 +135,8 @@ pub mod bit {
     pub const PLACED: u8 = 1 << 4;
     /// It was not known any more, or never, where one begins.
     pub const LOST: u8 = 1 << 6;
-    /// All of them.
-    pub const ALL: u8 = AWAITED | GAP | PLACED | LOST;
+    /// All of the internal side.
+    pub const OF_LOCAL: u8 = AWAITED | GAP | PLACED | LOST;
 }
 
 /// TCP flag bits as in the header (RFC 9293 3.1).

@@ -10,9 +10,10 @@ use aya_ebpf::{
 use sensor_common::{
     block::BlockEntry,
     counter::Counter,
+    evidence::{MessageStart, of_pipe},
     flow_mark::FlowMark,
     headers::Address,
-    path::{Environment, Kept},
+    path::{Environment, Kept, READERS},
     payload::{MAX_PIECE_LEN, PIECE_HEAD_LEN, Piece, PieceBuffer},
     prefix::PrefixFlags,
     quic::QuicFlowKey,
@@ -24,8 +25,8 @@ use sensor_common::{
 use crate::{
     maps::{
         BLOCK_PACKETS, BLOCKING, BLOCKS, BLOCKS_V6, CLOCK, COUNTERS, ENFORCEMENT, EXEMPTED, FLOW_MARKS,
-        LEAVES_V4, OPAQUE_ZERO, PIECE_BUFFER, PREFIXES_V4, PREFIXES_V6, QUIC_FLOWS, QUIC_INITIALS, RECORDS,
-        SETTINGS, SLOTS, TABLES_V4, TCP_PORTS, TOPS_V6, UDP_PORTS, VIEW,
+        LAST_READERS, LEAVES_V4, OPAQUE_ZERO, PIECE_BUFFER, PREFIXES_V4, PREFIXES_V6, QUIC_FLOWS,
+        QUIC_INITIALS, RECORDS, SETTINGS, SLOTS, TABLES_V4, TCP_PORTS, TOPS_V6, UDP_PORTS, VIEW,
     },
     scratch::{forget_offset, keep_block_key, keep_ends},
 };
@@ -106,6 +107,19 @@ fn blocked_between(first: &Address, second: &Address) -> BlockEntry {
     }
 }
 
+/// [`of_pipe`] for the start of a message in this CPU's buffer. The verifier follows this function once, and not at each call.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn smb_pipe(into: u32, have: u32, at: u32, length: u32) -> u32 {
+    match PIECE_BUFFER.get_ptr(0) {
+        // SAFETY: the value is this CPU's own, and is not written meanwhile.
+        Some(buffer) => {
+            of_pipe(&MessageStart { bytes: unsafe { &(*buffer).piece.bytes }, into, have }, at, length)
+        }
+        None => 0,
+    }
+}
+
 impl Environment for Kernel {
     type Slot = &'static mut Slot;
     type PieceBuffer = &'static mut PieceBuffer;
@@ -117,6 +131,11 @@ impl Environment for Kernel {
     fn opaque_zero(&self) -> u32 {
         // SAFETY: the global is valid; volatile, or the compiler would know that nobody writes it.
         unsafe { OPAQUE_ZERO.0.get().read_volatile() }
+    }
+
+    #[inline(always)]
+    fn of_pipe(&self, start: &MessageStart<'_>, at: u32, length: u32) -> u32 {
+        smb_pipe(start.into, start.have, at, length)
     }
 
     #[inline(always)]
@@ -168,6 +187,20 @@ impl Environment for Kernel {
         if let Some(place) = FLOW_MARKS.get_ptr_mut(place as u32) {
             // SAFETY: likewise.
             unsafe { place.write_volatile(word.0) };
+        }
+    }
+
+    #[inline(always)]
+    fn becomes_reader(&mut self, entry: usize, cpu: u16) -> u16 {
+        // SAFETY: the entry is inside; volatile because every CPU writes it.
+        unsafe {
+            let entry = LAST_READERS.0.get().cast::<u16>().add(entry & (READERS - 1));
+            let last = entry.read_volatile();
+            // The line stays shared where nothing changes.
+            if last != cpu {
+                entry.write_volatile(cpu);
+            }
+            last
         }
     }
 
@@ -265,7 +298,7 @@ impl Environment for Kernel {
     #[inline(always)]
     fn slot(&mut self, cpu: u16, index: u32) -> Option<Self::Slot> {
         let slot = SLOTS.get_ptr_mut(u32::from(cpu) * setting!(slots_per_cpu) + index)?;
-        // SAFETY: only this CPU writes its slots, and hooks on one CPU do not interrupt each other: they all run with
+        // SAFETY: only this CPU writes its slots; of those of others what is read is numbers. Also, hooks on one CPU do not interrupt each other: they all run with
         // bottom halves off. The agent only reads.
         Some(unsafe { &mut *slot })
     }

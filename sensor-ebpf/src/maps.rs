@@ -12,6 +12,7 @@ use sensor_common::{
     block::{BlockEnds, MAX_BLOCKS},
     counter::Counter,
     flow_mark,
+    path::READERS,
     payload::PieceBuffer,
     prefix::EXEMPTION_COUNTERS,
     quic::{InitialWindow, MAX_FLOWS, QuicFlowKey},
@@ -60,6 +61,11 @@ pub(crate) static CLOCK: Shared<u32> = Shared(UnsafeCell::new(0));
 #[unsafe(link_section = ".bss.opaque_zero")]
 #[unsafe(no_mangle)]
 pub(crate) static OPAQUE_ZERO: Shared<u32> = Shared(UnsafeCell::new(0));
+
+/// For each side's stream in a slot, the CPU that looked at it last, likewise.
+#[unsafe(link_section = ".bss.readers")]
+#[unsafe(no_mangle)]
+pub(crate) static LAST_READERS: Shared<[u16; READERS]> = Shared(UnsafeCell::new([0; READERS]));
 
 /// Words that others write while the program runs.
 #[repr(transparent)]

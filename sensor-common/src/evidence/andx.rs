@@ -1,6 +1,6 @@
 //! Chains of SMB 1 commands (AndX, MS-CIFS 2.2.3.4): where the next command is, and how many bytes of it the agent needs.
 
-use super::{CONTENT, MAX_TRANSACTION, MessageStart, UNDECIDED, at_most, either, of_pipe};
+use super::{CONTENT, MAX_TRANSACTION, MessageStart, OfPipe, UNDECIDED, at_most, either};
 
 /// Offset of a message's first command, its parameters and data: behind the session header and the SMB header (MS-CIFS 2.2.3.1).
 pub const FIRST_BLOCK: u32 = 36;
@@ -40,12 +40,7 @@ pub const fn next(start: &MessageStart<'_>, command: u8) -> Option<NextCommand> 
 /// is false for a response that says a failure.
 #[inline(always)]
 #[must_use]
-pub const fn wanted(
-    start: &MessageStart<'_>,
-    command: u8,
-    (is_reply, succeeds): (bool, bool),
-    whole: u32,
-) -> u32 {
+pub fn wanted(command: u8, (is_reply, succeeds): (bool, bool), whole: u32, of_pipe: impl OfPipe) -> u32 {
     // As in messages of one command.
     let data = match (command, is_reply) {
         (0x70..=0x75, _) => return whole,
@@ -56,7 +51,7 @@ pub const fn wanted(
         (0x1A | 0x1B, true) | (0x1D..=0x1F | 0xC1, false) => return if succeeds { CONTENT } else { 0 },
         _ => return 0,
     };
-    if succeeds { either(of_pipe(start, data, whole), of_pipe(start, data + 1, whole)) } else { 0 }
+    if succeeds { either(of_pipe(data, whole), of_pipe(data + 1, whole)) } else { 0 }
 }
 
 /// [`UNDECIDED`] if it is not known yet which command follows `command` in a message of `whole` bytes; otherwise 0.

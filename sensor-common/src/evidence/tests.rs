@@ -22,7 +22,7 @@ fn split(header: &[(usize, u8)], length: u32, segments: &[u32]) -> u32 {
         bytes[into as usize..end].copy_from_slice(&all[into as usize..end]);
         let start = MessageStart { bytes: &bytes, have: (*have).min(MESSAGE_START_LEN as u32), into };
         partial.look(&start);
-        wanted = partial.wanted(&start, whole);
+        wanted = partial.wanted(&start, whole, |at, length| of_pipe(&start, at, length));
         into += have;
     }
     wanted

@@ -7,6 +7,7 @@ use super::{
     decide::pass,
     enforce::Enforced,
     follow::{follow, follow_on, followed},
+    handover::note_syn,
 };
 use crate::{
     counter::Counter,
@@ -79,6 +80,7 @@ pub fn account<E: Environment>(env: &mut E, decided: &Unaccounted, ends: &[Addre
         buffer.content = Content { slot: index, ..*content };
         return Verdict::Evident;
     }
+    note_syn(env, index, &packet);
     Verdict::Kept
 }
 

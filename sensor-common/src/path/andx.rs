@@ -112,7 +112,7 @@ fn look<E: Environment, B: Bytes + Copy>(env: &mut E, frame: B, slot: &mut Slot,
     let start = MessageStart { bytes: &piece.bytes, have, into };
     let (command, whole) = (content.command, content.length.wrapping_sub(displaced));
     let sender = (content.answers & REPLY != 0, content.answers & FAILED == 0);
-    let wanted = evidence::wanted(&start, command, sender, whole);
+    let wanted = evidence::wanted(command, sender, whole, |at, length| env.of_pipe(&start, at, length));
     next(env, slot, content, &start, command);
     if wanted == CONTENT {
         slot.details.content |= content_bit(content.side);

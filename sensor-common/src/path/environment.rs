@@ -6,6 +6,7 @@ use super::kept::Kept;
 use crate::{
     block::BlockEntry,
     counter::Counter,
+    evidence::{MessageStart, of_pipe},
     flow_mark::FlowMark,
     headers::Address,
     payload::{Piece, PieceBuffer},
@@ -36,6 +37,12 @@ pub trait Environment {
         0
     }
 
+    /// [`of_pipe`] for the start of a message in the buffer of a piece of payload.
+    #[inline(always)]
+    fn of_pipe(&self, start: &MessageStart<'_>, at: u32, length: u32) -> u32 {
+        of_pipe(start, at, length)
+    }
+
     /// Which [`feature`](crate::settings::feature)s are on.
     fn features(&self) -> u32;
     /// Secret of the slot hash.
@@ -52,6 +59,8 @@ pub trait Environment {
     fn flow_mark(&self, place: usize) -> FlowMark;
     /// Puts a mark there.
     fn set_flow_mark(&mut self, place: usize, word: FlowMark);
+    /// Puts this CPU into an entry of the table of [`READERS`](super::READERS), which all CPUs share; says which one was there.
+    fn becomes_reader(&mut self, entry: usize, cpu: u16) -> u16;
     /// Whether the agent asked for this flow of QUIC to be counted.
     fn counts(&self, flow: &QuicFlowKey) -> bool;
     /// Whether one more Initial packet of QUIC may be handed up at this tick; counts it.

@@ -13,6 +13,7 @@ mod decide;
 mod enforce;
 mod environment;
 mod follow;
+mod handover;
 mod heads;
 mod kept;
 mod known;
@@ -28,6 +29,7 @@ pub use self::{
     capture::{Look, MAX_LOOKS, MAX_PIECES, capture},
     decide::decide,
     environment::Environment,
+    handover::READERS,
     kept::Kept,
     known::process_known,
     prefixes::flags_of,

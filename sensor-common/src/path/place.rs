@@ -46,7 +46,7 @@ pub(super) fn may_begin(content: &Content, slot: &Slot, opaque_zero: u32) -> u32
     let side = (content.side & 1) as usize;
     let kind = (slot.line.kind >> side) as u32;
     let placed = (kind / bit::PLACED as u32) & 1;
-    let untouched = !(kind / bit::LOST as u32) & (slot.line.tcp_flags[side] / tcp::SYN) as u32 & 1;
+    let unlooked = !(kind / bit::LOST as u32) & 1;
     let opaque_zero = opaque_zero as u64;
     let less = |a: u64, b: u64| (a.wrapping_sub(b).wrapping_add(opaque_zero) >> 63) as u32;
     let next = slot.stream.place[side].next.wrapping_sub(content.sequence);
@@ -55,7 +55,7 @@ pub(super) fn may_begin(content: &Content, slot: &Slot, opaque_zero: u32) -> u32
     let here =
         less(next as i32 as i64 as u64, content.payload as u64) | less(last as u64, content.payload as u64);
     let opens = less(0, content.opening as u64);
-    placed & here | (1 - placed) & (untouched | opens)
+    placed & here | (1 - placed) & (unlooked | opens)
 }
 
 /// Whether no message begins in a packet that does not begin as one does, and none is awaited: [`may_begin`] and what is awaited, with
@@ -74,7 +74,7 @@ pub(super) const fn is_within_message(slot: &Slot, packet: &Packet) -> bool {
         return false;
     }
     if kind & bit::PLACED == 0 {
-        return kind & bit::LOST != 0 || slot.line.tcp_flags[side] & tcp::SYN == 0;
+        return kind & bit::LOST != 0;
     }
     let next = slot.stream.place[side].next.wrapping_sub(packet.sequence);
     let last = slot.stream.wanted[side].from.wrapping_sub(packet.sequence);
@@ -110,10 +110,16 @@ pub(super) fn locate<E: Environment>(env: &mut E, slot: &mut Slot, content: &mut
                 next = first;
                 content.first = 1;
             }
-        } else if content.opening == 0 {
+        }
+        let is_known = content.first | content.opening != 0;
+        if !is_known && slot.line.kind & of_side(bit::LOST, content.side) != 0 {
             return;
         }
         begin(slot, content.side, next);
+        if !is_known {
+            lose(slot, content.side);
+            return;
+        }
     }
     let ahead = slot.stream.place[side].next.wrapping_sub(content.sequence);
     if slot.line.kind & of_side(bit::GAP, content.side) != 0
@@ -145,7 +151,7 @@ pub(super) fn locate<E: Environment>(env: &mut E, slot: &mut Slot, content: &mut
 /// Knows from now on that the next message of `side` begins there; what lies between is passed over. Out of line: it is a rare part
 /// of the path.
 #[inline(never)]
-const fn begin(slot: &mut Slot, side: u8, next: u32) {
+pub(super) const fn begin(slot: &mut Slot, side: u8, next: u32) {
     // Until a place was known in this stream, that of an earlier tenant is there.
     let had_place = slot.line.kind & of_side(bit::PLACED | bit::LOST, side) != 0;
     let was = if had_place { slot.stream.place[(side & 1) as usize].begins() } else { 0 };

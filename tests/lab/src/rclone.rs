@@ -53,10 +53,7 @@ pub fn upload_by_webdav(namespace: &Namespace, folder: &Path, url: &str) -> Resu
 }
 
 fn rclone_in(namespace: &Namespace) -> Command {
-    // A veth carries a packet on the CPU of its sender, and rclone's threads are on several; a network card keeps a connection
-    // on one.
-    let mut command = namespace.command("taskset");
-    command.args(["--cpu-list", "0", "rclone"]);
+    let mut command = namespace.command("rclone");
     // No configuration and no cache of the machine; no retries.
     command.args(["--config", "/dev/null", "--retries", "1", "--low-level-retries", "1"]);
     command

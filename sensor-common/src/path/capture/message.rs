@@ -65,7 +65,9 @@ pub(super) fn message<E: Environment>(
                 partial = PartialHeader::whole(identifier, start);
                 let client = if partial.is_reply() { side ^ 1 } else { side };
                 slot.details.content |= CLIENT_IS_LOCAL << (client & 1);
-                wanted = partial.wanted(start, least(length, MAX_MESSAGE_LEN));
+                wanted = partial.wanted(start, least(length, MAX_MESSAGE_LEN), |at, length| {
+                    env.of_pipe(start, at, length)
+                });
             } else if length >= HEADER_FIELDS_LEN {
                 partial.identifier = identifier;
                 partial.look(start);

@@ -80,7 +80,8 @@ pub(super) fn rest<E: Environment>(
     let partial = &mut slot.stream.partial;
     let was_whole = partial.is_whole();
     partial.look(start);
-    let mut end = partial.wanted(start, long.wrapping_add(not_sent));
+    let mut end =
+        partial.wanted(start, long.wrapping_add(not_sent), |at, length| env.of_pipe(start, at, length));
     let began = range.from.wrapping_sub(not_sent);
     if !was_whole && partial.is_whole() {
         go_on_in_compound(env, slot, content, began);

@@ -53,6 +53,10 @@ impl Environment for HostEngine {
         self.flow_marks[place] = word.0;
     }
 
+    fn becomes_reader(&mut self, entry: usize, cpu: u16) -> u16 {
+        std::mem::replace(&mut self.readers[entry], cpu)
+    }
+
     fn counts(&self, flow: &QuicFlowKey) -> bool {
         self.quic_flows.contains(flow)
     }

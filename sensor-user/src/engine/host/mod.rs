@@ -19,7 +19,7 @@ use sensor_common::{
     flow_mark::FLOW_MARKS,
     headers::{Link, Ports},
     path::{
-        Arrival, Environment as _, Look, Verdict, capture, command, count_unparsed, parse, process,
+        Arrival, Environment as _, Look, READERS, Verdict, capture, command, count_unparsed, parse, process,
         process_known, process_plain,
     },
     payload,
@@ -59,6 +59,8 @@ pub struct HostEngine {
     cpu: u16,
     /// Marks of flows on unwatched ports.
     flow_marks: Vec<u64>,
+    /// For each side's stream in a slot, the CPU that looked at it last.
+    readers: Vec<u16>,
     quic_flows: HashSet<QuicFlowKey>,
 }
 
@@ -101,6 +103,7 @@ impl HostEngine {
             now: 0,
             cpu: 0,
             flow_marks: vec![0; FLOW_MARKS],
+            readers: vec![0; READERS],
             quic_flows: HashSet::new(),
         }
     }
@@ -271,6 +274,7 @@ impl HostEngine {
         self.records.clear();
         self.services.tcp.iter_mut().for_each(|kind| *kind &= !port::SUSPECT);
         self.flow_marks.fill(0);
+        self.readers.fill(0);
         self.count_quic(&[]);
         self.cpus.iter_mut().for_each(|cpu| cpu.quic_initials = InitialWindow::default());
     }

@@ -27,8 +27,11 @@ const CLOCKS: Duration = Duration::from_secs(3_600);
 /// Most identifiers that are read: what is under way without an acknowledgement is far less.
 const MAX_IDS: usize = 4_096;
 
-/// Attempts to ask, before documents are sent without an answer.
-const ATTEMPTS: u32 = 3;
+/// Refusals to answer, before documents are sent without an answer.
+const MAX_REFUSED: u32 = 3;
+
+/// Times without any answer before that. A cluster may try to answer from a member that has just crashed.
+const MAX_UNANSWERED: u32 = 20;
 
 /// What is known about the documents in the stream.
 #[derive(Debug)]
@@ -39,7 +42,8 @@ pub(super) struct Resume {
     uncertain: Option<Uncertain>,
     /// Those that are there.
     known: HashSet<String>,
-    failed: u32,
+    refused: u32,
+    unanswered: u32,
     is_forbidden: bool,
 }
 
@@ -57,7 +61,8 @@ impl Default for Resume {
             acknowledged: None,
             uncertain: Some(Uncertain::Start),
             known: HashSet::new(),
-            failed: 0,
+            refused: 0,
+            unanswered: 0,
             is_forbidden: false,
         }
     }
@@ -93,6 +98,12 @@ impl Resume {
             },
         };
         let read = timeout(patience, read(link, subjects, begin)).await;
+        let (count, most) = match &read {
+            Ok(_) => (&mut self.refused, MAX_REFUSED),
+            Err(_) => (&mut self.unanswered, MAX_UNANSWERED),
+        };
+        *count += 1;
+        let is_enough = *count >= most;
         match read.unwrap_or_else(|_| Err("no answer".to_owned())) {
             Ok(known) => {
                 if !known.is_empty() {
@@ -101,14 +112,14 @@ impl Resume {
                         known.len()
                     );
                 }
-                (self.known, self.uncertain, self.failed) = (known, None, 0);
+                self.known = known;
+                self.settle();
                 Ok(())
             }
             Err(reason) => {
-                self.failed += 1;
                 let said = link.take_said();
                 self.is_forbidden = said.as_ref().is_some_and(|said| said.contains("Permissions Violation"));
-                if !self.is_forbidden && self.failed < ATTEMPTS {
+                if !self.is_forbidden && !is_enough {
                     return Err(format!("the stream does not say which documents it has: {reason}"));
                 }
                 warn!(
@@ -116,10 +127,15 @@ impl Resume {
                      there twice, under the same identifier",
                     said.unwrap_or(reason)
                 );
-                (self.uncertain, self.failed) = (None, 0);
+                self.settle();
                 Ok(())
             }
         }
+    }
+
+    /// Nothing is uncertain any more that can be found out.
+    fn settle(&mut self) {
+        (self.uncertain, self.refused, self.unanswered) = (None, 0, 0);
     }
 
     /// Whether the stream has the document already.
@@ -177,10 +193,16 @@ async fn read(
     }
     let messages = consumer.batch().max_messages(count).messages().await;
     let mut messages = messages.map_err(|error| text(&error))?.take(count);
+    let mut seen = 0;
     while let Some(message) = messages.next().await {
         let message = message.map_err(|error| text(&error))?;
         let id = message.headers.as_ref().and_then(|headers| headers.get("Nats-Msg-Id"));
         known.extend(id.map(ToString::to_string));
+        seen += 1;
+    }
+    // A server may end a batch before that, without an error.
+    if seen < count {
+        return Err(format!("it sent {seen} of {count} messages"));
     }
     Ok(known)
 }

@@ -5,6 +5,7 @@ mod budget;
 mod carriers;
 mod content;
 mod first;
+mod handover;
 mod hidden;
 mod http;
 mod joined;
