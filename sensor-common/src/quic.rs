@@ -53,27 +53,50 @@ pub const fn flow_key(local: &[u32; 4], remote: &[u32; 4], local_port: u16, remo
 /// Most Initial packets that each CPU hands up in a second.
 pub const INITIALS_PER_SECOND: u32 = 1000;
 
+/// Most of them that are of one flow: more than a ClientHello takes that is sent again a few times.
+pub const INITIALS_OF_FLOW: u32 = 16;
+
+/// Counts of flows; a power of two. Flows may share one.
+const FLOW_COUNTS: usize = 1024;
+
+/// Bits of a count; those above say in which second it was.
+const COUNT_BITS: u32 = 8;
+
 /// The Initial packets that one CPU handed up in the present second.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct InitialWindow {
     /// Kernel tick at which the second began.
     since: u32,
     handed_up: u32,
+    of_flows: [u32; FLOW_COUNTS],
+}
+
+impl Default for InitialWindow {
+    fn default() -> Self {
+        Self { since: 0, handed_up: 0, of_flows: [0; FLOW_COUNTS] }
+    }
 }
 
 impl InitialWindow {
-    /// Whether one more may be handed up at tick `now`, if a second has so many ticks.
+    /// Whether one more of the flow with this hash may be handed up at tick `now`, if a second has so many ticks.
     #[inline(always)]
     #[must_use]
-    pub const fn admits(&mut self, now: u32, second: u32) -> bool {
+    pub const fn admits(&mut self, now: u32, second: u32, flow: u64) -> bool {
         if now.wrapping_sub(self.since) >= second {
             self.since = now;
             self.handed_up = 0;
         }
-        let admits = self.handed_up < INITIALS_PER_SECOND;
-        self.handed_up += admits as u32;
-        admits
+        let of_flow = &mut self.of_flows[flow as usize & (FLOW_COUNTS - 1)];
+        let this_second = self.since << COUNT_BITS;
+        let count =
+            if *of_flow >> COUNT_BITS << COUNT_BITS == this_second { *of_flow - this_second } else { 0 };
+        if self.handed_up >= INITIALS_PER_SECOND || count >= INITIALS_OF_FLOW {
+            return false;
+        }
+        self.handed_up += 1;
+        *of_flow = this_second + count + 1;
+        true
     }
 }
 
@@ -99,9 +122,21 @@ mod tests {
     }
 
     #[test]
+    fn hands_up_the_first_ones_of_a_flow() {
+        let mut window = InitialWindow::default();
+        let mut admitted = |now, flow| (0..100).filter(|_| window.admits(now, 100, flow)).count();
+        let limit = INITIALS_OF_FLOW as usize;
+        assert_eq!((admitted(5_000, 1), admitted(5_000, 2)), (limit, limit));
+        assert_eq!(admitted(5_099, 1), 0);
+        assert_eq!((admitted(5_100, 3), admitted(5_100, 1)), (limit, limit), "another second");
+        assert_eq!(admitted(5_100_u32.wrapping_add(u32::MAX - 10), 1), limit, "across the wrap");
+    }
+
+    #[test]
     fn hands_up_no_more_than_the_limit_in_a_second() {
         let mut window = InitialWindow::default();
-        let mut admitted = |now| (0..2 * INITIALS_PER_SECOND).filter(|_| window.admits(now, 100)).count();
+        let flows = 0..2 * u64::from(INITIALS_PER_SECOND);
+        let mut admitted = |now| flows.clone().filter(|flow| window.admits(now, 100, *flow)).count();
         let limit = INITIALS_PER_SECOND as usize;
         assert_eq!(admitted(5_000), limit);
         assert_eq!(admitted(5_099), 0);

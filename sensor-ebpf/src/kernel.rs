@@ -210,11 +210,11 @@ impl Environment for Kernel {
     }
 
     #[inline(always)]
-    fn admits_initial(&mut self, now: u32) -> bool {
+    fn admits_initial(&mut self, now: u32, flow: u64) -> bool {
         let Some(window) = QUIC_INITIALS.get_ptr_mut(0) else { return false };
         let second = setting!(second);
         // SAFETY: the value is this CPU's own.
-        unsafe { (*window).admits(now, second) }
+        unsafe { (*window).admits(now, second, flow) }
     }
 
     #[inline(always)]

@@ -63,8 +63,8 @@ pub trait Environment {
     fn becomes_reader(&mut self, entry: usize, cpu: u16) -> u16;
     /// Whether the agent asked for this flow of QUIC to be counted.
     fn counts(&self, flow: &QuicFlowKey) -> bool;
-    /// Whether one more Initial packet of QUIC may be handed up at this tick; counts it.
-    fn admits_initial(&mut self, now: u32) -> bool;
+    /// Whether one more Initial packet of QUIC, of the flow with this hash, may be handed up at this tick; counts it.
+    fn admits_initial(&mut self, now: u32, flow: u64) -> bool;
     /// Stores both addresses of a packet outside the stack, which is small in a kernel program.
     fn keep_ends(&mut self, ends: [Address; 2]) -> Option<Self::Ends>;
     /// The active prefix view, or `None` if there is none (a load-time mistake). A packet asks once.

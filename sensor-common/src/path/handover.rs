@@ -12,7 +12,7 @@ use super::{
 use crate::{
     flow::Packet,
     payload::Content,
-    slot::{PAST_SET_UP, PartialHeader, Slot, bit, tcp},
+    slot::{PAST_SET_UP, PartialHeader, Slot, bit, tcp, unfollowed},
 };
 
 /// Entries of the table of CPUs; a power of two. Streams may share one: then a CPU may not find the other one.
@@ -69,6 +69,9 @@ fn go_on(slot: &mut Slot, other: &Slot, side: u8) {
     let bits = of_side(bit::OF_LOCAL, side);
     slot.line.kind ^= (slot.line.kind ^ other.line.kind) & bits;
     slot.details.content |= other.details.content & PAST_SET_UP;
+    let open = of_side(unfollowed::GAP_OF_LOCAL, side);
+    let missed = other.details.unfollowed & (open | unfollowed::GAP_LEFT);
+    slot.details.unfollowed = slot.details.unfollowed & !open | missed;
     // There is room for one header.
     if other.stream.partial.of & PartialHeader::SIDE == side + 1 {
         slot.stream.partial = other.stream.partial;

@@ -155,7 +155,7 @@ fn unaccounted<E: Environment>(
     Unaccounted { key, packet, content, interest: Interest::Quic, enforced: Enforced::Pass }
 }
 
-/// Hands an Initial packet to the agent, if not too many were handed up in this second.
+/// Hands an Initial packet to the agent, if not too many were handed up in this second, of this flow or of all.
 #[inline(always)]
 fn hand_up<E: Environment, B: Bytes + Copy>(
     env: &mut E,
@@ -168,7 +168,16 @@ fn hand_up<E: Environment, B: Bytes + Copy>(
     let now = env.now();
     let captured = least(segment.payload_len, MAX_PIECE_LEN as u32);
     let mut outcome = Counter::QuicInitialsOver;
-    if env.admits_initial(now)
+    let key = SlotKey {
+        family: ports.family,
+        transport: UDP,
+        ifindex: arrival.ifindex,
+        local: flow.local,
+        remote: flow.remote,
+        local_port: flow.local_port,
+        remote_port: flow.remote_port,
+    };
+    if env.admits_initial(now, key.hash(env.seed()).anywhere())
         && let Some(mut buffer) = env.piece_buffer()
         && frame.copy::<MAX_PIECE_LEN>(segment.payload_at, &mut buffer.piece.bytes, 0, captured)
     {

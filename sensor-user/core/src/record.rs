@@ -109,6 +109,8 @@ pub struct Progress {
     /// It is known that there is such a message: a part of its header was seen, less than tells what it is, or the compound
     /// that it belongs to goes on.
     pub begun: bool,
+    /// A message was passed over, in a gap that was not filled.
+    pub gap: bool,
     /// The sequence number of the first byte of the stream, if its SYN was seen.
     pub first: Option<u32>,
     /// The sequence number behind the last message that was looked at, also where it is not known any more where the next one begins.
@@ -412,7 +414,8 @@ const fn progress_of(slot: &Slot, side: Side) -> Progress {
     // Only a stream in which a place was known has one of its own in its slot.
     let reached = if kind & (bit::PLACED | bit::LOST) != 0 { Some(place.begins()) } else { None };
     let begun = is_placed && place.header_len != 0;
-    Progress { seen: line.next_sequence[side], next, begun, first, reached }
+    let gap = details.unfollowed & (unfollowed::GAP_OF_LOCAL << side | unfollowed::GAP_LEFT) != 0;
+    Progress { seen: line.next_sequence[side], next, begun, gap, first, reached }
 }
 
 /// Which sides sent file content, by their bits.

@@ -19,13 +19,13 @@ use sensor_user::{
 /// Most instructions of a program after translation by the kernel. More is no fault by itself, but should be a deliberate
 /// choice: unused code takes cache space, and verification time on old kernels.
 const BUDGETS: [(&str, u32); 7] = [
-    (program::XDP_FRAGS, 18_600),
-    (program::XDP_IN, 18_600),
-    (program::XDP_IP, 13_700),
-    (program::TC_IN, 18_600),
-    (program::TC_OUT, 18_600),
-    (program::TC_IP_IN, 13_700),
-    (program::TC_IP_OUT, 13_700),
+    (program::XDP_FRAGS, 16_900),
+    (program::XDP_IN, 16_900),
+    (program::XDP_IP, 12_000),
+    (program::TC_IN, 16_900),
+    (program::TC_OUT, 16_900),
+    (program::TC_IP_IN, 12_000),
+    (program::TC_IP_OUT, 12_000),
 ];
 
 /// A program in the kernel.
@@ -39,7 +39,7 @@ struct Loaded {
 }
 
 /// Most instructions that the verifier may follow; it gives up after a million.
-const MAX_VERIFIED: u32 = 320_000;
+const MAX_VERIFIED: u32 = 300_000;
 
 fn loaded() -> Result<KernelProgram> {
     loaded_with(0)

@@ -3,7 +3,7 @@
 use sensor_common::{
     counter::Counter,
     payload::PieceKind,
-    quic::INITIALS_PER_SECOND,
+    quic::{INITIALS_OF_FLOW, INITIALS_PER_SECOND},
     slot::{Hook, RecordKind, Side, UDP},
 };
 use sensor_core::address::FiveTuple;
@@ -39,13 +39,15 @@ fn two_ports() -> Setup {
 fn initial_packets_across_the_border_are_handed_up() {
     const V2: &[u8] = &[0xD5, 0x6B, 0x33, 0x43, 0xCF];
     let v6 = ("[fd00:1::2]:50000", "[2001:4860:4860::8844]:443");
+    // Flows of their own: of one, few are handed up in a second.
+    let [old, new, tagged, optioned] = ["10.0.0.2:51", "10.0.0.2:52", "10.0.0.2:53", "10.0.0.2:54"];
     let rows: [Row; 7] = [
-        ("version 1", initial(CLIENT, SERVER), INITIAL),
-        ("version 2", datagram(CLIENT, SERVER, V2), INITIAL),
+        ("version 1", initial(old, SERVER), INITIAL),
+        ("version 2", datagram(new, SERVER, V2), INITIAL),
         ("from the Internet", initial("8.8.4.4:50000", "10.0.1.2:443"), INITIAL),
         ("over IPv6", initial(v6.0, v6.1), INITIAL),
-        ("with a tag", initial(CLIENT, SERVER).tag(VLAN, 7), INITIAL),
-        ("with IP options", initial(CLIENT, SERVER).option_words(2), INITIAL),
+        ("with a tag", initial(tagged, SERVER).tag(VLAN, 7), INITIAL),
+        ("with IP options", initial(optioned, SERVER).option_words(2), INITIAL),
         (
             "behind an extension header",
             initial(v6.0, v6.1).extension(extension::DESTINATION_OPTIONS, 0),
@@ -87,9 +89,10 @@ fn ports_are_those_of_the_configuration() {
 #[test]
 fn piece_is_the_whole_datagram_with_its_flow() {
     on("piece_is_the_whole_datagram_with_its_flow", &Setup::default(), |twin| {
-        for (frame, side) in
-            [(initial(CLIENT, SERVER), Side::Local), (initial("8.8.4.4:443", "10.0.1.2:443"), Side::Remote)]
-        {
+        for (frame, side) in [
+            (initial("10.0.0.2:57", SERVER), Side::Local),
+            (initial("8.8.4.4:443", "10.0.1.2:443"), Side::Remote),
+        ] {
             for hook in HOOKS {
                 let effect = twin.run(hook, &frame.build()).unwrap();
                 let [piece] = pieces(&effect.records).unwrap()[..] else {
@@ -110,14 +113,32 @@ fn no_more_are_handed_up_in_a_second_than_the_limit() {
     // Engines of their own, because the second never ends here.
     let setup = Setup { ring_bytes: 4 << 20, ..Setup::default() };
     on("no_more_are_handed_up_in_a_second_than_the_limit", &setup, |twin| {
-        let frame = initial(CLIENT, SERVER).build();
-        let effect = twin.repeat(Hook::XdpIngress, &frame, INITIALS_PER_SECOND + 5).unwrap();
-        let expected = [
-            (Counter::PayloadSent, INITIALS_PER_SECOND.into()),
-            (Counter::QuicInitials, u64::from(INITIALS_PER_SECOND) + 5),
-            (Counter::QuicInitialsOver, 5),
-        ];
-        assert_eq!(effect.changes(), expected);
+        let mut outcomes = [0; 2];
+        for port in 20_000..20_005 + INITIALS_PER_SECOND {
+            let client: &'static str = format!("10.0.0.2:{port}").leak();
+            let counted = twin.run(Hook::XdpIngress, &initial(client, SERVER).build()).unwrap().counted;
+            outcomes[0] += counted.get(Counter::PayloadSent);
+            outcomes[1] += counted.get(Counter::QuicInitialsOver);
+        }
+        assert_eq!(outcomes, [INITIALS_PER_SECOND.into(), 5]);
+        vec![]
+    });
+}
+
+#[test]
+fn first_ones_of_a_flow_are_handed_up_in_a_second() {
+    // As above.
+    on("first_ones_of_a_flow_are_handed_up_in_a_second", &Setup::default(), |twin| {
+        for client in ["10.0.0.2:55", "10.0.0.2:56"] {
+            let frame = initial(client, SERVER).build();
+            let effect = twin.repeat(Hook::XdpIngress, &frame, INITIALS_OF_FLOW + 5).unwrap();
+            let expected = [
+                (Counter::PayloadSent, INITIALS_OF_FLOW.into()),
+                (Counter::QuicInitials, u64::from(INITIALS_OF_FLOW) + 5),
+                (Counter::QuicInitialsOver, 5),
+            ];
+            assert_eq!(effect.changes(), expected, "{client}");
+        }
         vec![]
     });
 }

@@ -189,7 +189,11 @@ impl InterfaceCounters {
             return false;
         };
         let holds_message = |from: u32| seen.wrapping_sub(from) as i32 >= SHORTEST_MESSAGE;
-        if shown.iter().any(|one| one.begun && one.next.is_some_and(holds_message)) {
+        // What a CPU began or passed over, another one that is further has taken over.
+        let furthest = latest(shown.iter().filter_map(|one| one.reached));
+        let missed =
+            |one: &Progress| one.begun && one.next.is_some_and(holds_message) || smb_spoken && one.gap;
+        if shown.iter().any(|one| one.reached == furthest && missed(one)) {
             return true;
         }
         // A slot that is gone, or whose present state is not known, may have shown a later message. In other protocols, nothing is

@@ -55,7 +55,7 @@ fn slot_shows_how_far_a_stream_was_followed_and_a_record_does_not() {
         (slot.stream.initial_sequence[1], slot.stream.place[1]) = (99, place);
         observation(&slot).unwrap().followed.unwrap().sides[1]
     };
-    let next = |next, begun| Progress { seen: 500, next, begun, first: None, reached: next };
+    let next = |next, begun| Progress { seen: 500, next, begun, gap: false, first: None, reached: next };
     let (placed, lost) = (bit::PLACED << 1, bit::LOST << 1);
     assert_eq!(shown(placed, 0, place(500, 0), 0), next(Some(500), false));
     assert_eq!(shown(placed, 0, place(500, 3), 0), next(Some(497), true), "three bytes of it were seen");
@@ -67,7 +67,7 @@ fn slot_shows_how_far_a_stream_was_followed_and_a_record_does_not() {
     assert_eq!(shown(0, tcp::ACK, place(7, 3), 0), next(None, false));
     assert_eq!(shown(lost, tcp::SYN, place(400, 0), 0), first(None, Some(400)), "something else is spoken");
     let gap = unfollowed::GAP_LEFT;
-    let begun = Progress { begun: true, ..first(Some(398), Some(398)) };
+    let begun = Progress { begun: true, gap: true, ..first(Some(398), Some(398)) };
     assert_eq!(shown(lost, tcp::SYN, place(400, 2), gap), begun, "in the gap");
     let Record::Flow(_, seen) = record(v4(line()).as_bytes()).unwrap() else { panic!() };
     assert_eq!(seen.followed, None);

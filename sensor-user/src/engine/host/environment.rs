@@ -61,9 +61,9 @@ impl Environment for HostEngine {
         self.quic_flows.contains(flow)
     }
 
-    fn admits_initial(&mut self, now: u32) -> bool {
+    fn admits_initial(&mut self, now: u32, flow: u64) -> bool {
         let second = self.settings.second;
-        self.cpus[usize::from(self.cpu)].quic_initials.admits(now, second)
+        self.cpus[usize::from(self.cpu)].quic_initials.admits(now, second, flow)
     }
 
     fn keep_ends(&mut self, ends: [Address; 2]) -> Option<Box<[Address; 2]>> {

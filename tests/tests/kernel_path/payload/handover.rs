@@ -13,7 +13,7 @@ use super::{
     segment,
 };
 use crate::{
-    expect::SERVER,
+    expect::{SERVER, SERVER_V6},
     other_cpu::{setup, twin},
 };
 
@@ -104,7 +104,11 @@ fn messages_are_handed_up_whatever_cpu_sees_their_segments() {
         for split in 1..8 {
             for way in 0..WAYS {
                 port += 1;
-                let client: &'static str = format!("10.0.0.2:{port}").leak();
+                let ends: Ends = if way % 2 == 0 {
+                    (format!("10.0.0.2:{port}").leak(), SERVER)
+                } else {
+                    (format!("[fd00:1::2]:{port}").leak(), SERVER_V6)
+                };
                 let mut turns = 0;
                 let cpu = || {
                     turns += 1;
@@ -116,7 +120,7 @@ fn messages_are_handed_up_whatever_cpu_sees_their_segments() {
                         _ => random.below(2) as u16,
                     }
                 };
-                found.extend(wrong(&mut twin, hook, (client, SERVER), split, cpu));
+                found.extend(wrong(&mut twin, hook, ends, split, cpu));
             }
         }
     }

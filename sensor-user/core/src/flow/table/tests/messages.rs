@@ -103,8 +103,8 @@ fn connection_with_as_many_pieces_as_the_kernel_hands_up_is_incomplete() {
 /// How far a CPU followed the client's stream: it saw it up to one sequence number, and followed its messages up to another one;
 /// those that it looked at have so many bytes.
 const fn followed(seen: u32, reached: Option<u32>, looked_at: u16) -> Followed {
-    let client = Progress { seen, next: reached, begun: false, first: None, reached };
-    let server = Progress { seen: 0, next: None, begun: false, first: None, reached: None };
+    let client = Progress { seen, next: reached, begun: false, gap: false, first: None, reached };
+    let server = Progress { seen: 0, next: None, begun: false, gap: false, first: None, reached: None };
     Followed { sides: [client, server], looked_at }
 }
 
@@ -231,7 +231,14 @@ fn directions_on_a_cpu_each_are_followed_by_that_cpu() {
     for (cpu, packets) in [(0, [4, 0]), (1, [0, 4])] {
         let slot = with_payload(packets.map(|n| n * 100), seen(FINISHED, packets, at(2)));
         // The one joined late, so its beginning is not known.
-        let side = Progress { seen: 900, next: Some(900), begun: false, first: None, reached: Some(900) };
+        let side = Progress {
+            seen: 900,
+            next: Some(900),
+            begun: false,
+            gap: false,
+            first: None,
+            reached: Some(900),
+        };
         let followed = Some(Followed { sides: [side; 2], looked_at: 7 });
         bench.swept(&Observation { cpu, followed, ..slot }, at(2));
     }
