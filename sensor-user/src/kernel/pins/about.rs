@@ -13,7 +13,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use super::{PinError, remove};
 
 /// Version of all maps but the records: changes when another agent could not go on with them.
-const MAPS_VERSION: u8 = 2;
+const MAPS_VERSION: u8 = 3;
 
 /// Longest path of a state directory that is kept.
 const PATH_LEN: usize = 256;
