@@ -34,28 +34,30 @@ pub(super) fn note_syn<E: Environment>(env: &mut E, slot: u32, packet: &Packet) 
 
 /// Takes over what another CPU knows of the stream of a packet, if it looked at it last. Out of line: it is a rare part of the path.
 #[inline(never)]
-pub(super) fn take_over<E: Environment>(env: &mut E, slot: &mut Slot, content: &Content) {
+pub(super) fn take_over<E: Environment>(env: &mut E, slot: &mut Slot, content: &mut Content) {
     let own = env.cpu();
     let last = env.becomes_reader(entry(content.slot, content.side), own);
     if last != own
         && let Some(other) = env.slot(last, content.slot)
         && other.is_of_flow_of(slot)
     {
-        go_on(slot, &other, content.side);
+        go_on(slot, &other, content);
     }
 }
 
 /// Goes on where another slot of the same flow stopped, unless this one is further.
 #[inline(always)]
-fn go_on(slot: &mut Slot, other: &Slot, side: u8) {
+fn go_on(slot: &mut Slot, other: &Slot, content: &mut Content) {
+    let side = content.side;
     let at = usize::from(side & 1);
     let known = of_side(bit::PLACED | bit::LOST, side);
     let was_known = slot.line.kind & known != 0;
     if other.line.kind & known == 0 {
         // It may have seen the SYN, and nothing else.
-        if !was_known {
-            slot.stream.initial_sequence[at] = other.stream.initial_sequence[at];
-            slot.line.tcp_flags[at] |= other.line.tcp_flags[at] & tcp::SYN;
+        if !was_known && other.line.tcp_flags[at] & tcp::SYN != 0 {
+            let first = other.stream.initial_sequence[at].wrapping_add(1);
+            content.first = content.holds(first) as u8;
+            place::begin(slot, side, first);
         }
         return;
     }

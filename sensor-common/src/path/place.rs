@@ -90,7 +90,7 @@ const fn is_untouched(slot: &Slot, side: u8) -> bool {
 impl Content {
     /// Whether the payload holds the byte with this sequence number.
     #[inline(always)]
-    const fn holds(&self, sequence: u32) -> bool {
+    pub(super) const fn holds(&self, sequence: u32) -> bool {
         sequence.wrapping_sub(self.sequence) < self.payload
     }
 }
