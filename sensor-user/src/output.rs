@@ -161,7 +161,9 @@ pub fn documents(events: &[Event], sensor: &ecs::Sensor) -> Vec<NewDocument> {
     events.iter().filter_map(|event| document(event, sensor)).collect()
 }
 
-fn document(event: &Event, sensor: &ecs::Sensor) -> Option<NewDocument> {
+/// The document of an event, if it has one.
+#[must_use]
+pub fn document(event: &Event, sensor: &ecs::Sensor) -> Option<NewDocument> {
     let (document, kind, incident, severity, at) = match event {
         Event::Incident(event) => {
             let incident = &event.incident;

@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::MultiGzDecoder;
 use nix::sched::CpuSet;
 
 use super::{read_ahead::ReadAhead, zstd::ZstdFrames};
@@ -24,7 +24,7 @@ const PCAP_HEADER: usize = 24;
 /// Bytes for which the first read waits where they are no header of a capture.
 const HEAD: usize = 4_096;
 
-/// Bytes read from the system at a time.
+/// Packed bytes read from the system at a time.
 const CHUNK: usize = 256 << 10;
 
 /// The unpacked bytes of a capture.
@@ -96,17 +96,20 @@ impl Input {
     /// Those of the source.
     pub fn of(source: impl Read + Send + 'static, size: Option<u64>) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let mut source = BufReader::with_capacity(CHUNK, Counted(source, Arc::clone(&shared)));
+        // Longer reads pass by the buffer of this one, and begin at a page of a file.
+        let mut source = BufReader::with_capacity(HEAD, Counted(source, Arc::clone(&shared)));
         let mut head = Vec::new();
         Read::by_ref(&mut source).take(4).read_to_end(&mut head)?;
         let magic: [u8; 4] = head.as_slice().try_into().unwrap_or_default();
         let whole = Cursor::new(head).chain(source);
         let (bytes, packing): (Box<dyn Read + Send>, _) = match magic {
             // RFC 1952 2.3.1
-            [0x1F, 0x8B, ..] => (Box::new(MultiGzDecoder::new(whole)), Some("gzip")),
+            [0x1F, 0x8B, ..] => {
+                (Box::new(MultiGzDecoder::new(BufReader::with_capacity(CHUNK, whole))), Some("gzip"))
+            }
             // RFC 8878 3.1.1 and 3.1.2
             [0x28, 0xB5, 0x2F, 0xFD] | [0x50..=0x5F, 0x2A, 0x4D, 0x18] => {
-                (Box::new(ZstdFrames::new(BufReader::new(whole))), Some("zstd"))
+                (Box::new(ZstdFrames::new(BufReader::with_capacity(CHUNK, whole))), Some("zstd"))
             }
             _ => (Box::new(whole), None),
         };

@@ -13,7 +13,7 @@ use std::{
 use aya::maps::{Map, MapData};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use sensor_common::slot::Slot;
-use zerocopy::FromBytes;
+use zerocopy::{FromBytes as _, FromZeros};
 
 use super::object::LoadError;
 
@@ -39,13 +39,18 @@ pub struct SlotReader {
 unsafe impl Send for SlotReader {}
 
 /// The part of a slot that every packet changes.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, FromZeros)]
 pub(crate) struct SlotVersion {
     generation: u32,
     packets: [u32; 2],
 }
 
 impl SlotVersion {
+    /// Of slots that were not read yet. Takes no memory for those that nobody writes.
+    pub(crate) fn of_unread(count: usize) -> Vec<Self> {
+        Self::new_vec_zeroed(count).unwrap_or_else(|_| vec![Self::default(); count])
+    }
+
     /// At a slot.
     pub(crate) const fn at(slot: &Slot) -> Self {
         Self { generation: slot.line.generation, packets: slot.line.packets }
@@ -83,7 +88,7 @@ impl SlotReader {
             bytes,
             slots_per_cpu,
             cpus,
-            seen: vec![SlotVersion::default(); count],
+            seen: SlotVersion::of_unread(count),
             used: 0,
             changing: 0,
             map,

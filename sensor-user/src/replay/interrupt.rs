@@ -6,10 +6,12 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
 };
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    flag::{register, register_conditional_shutdown},
+};
 
 /// Exit code of an interrupted program, by the convention of shells.
 pub const INTERRUPTED: u8 = 130;
@@ -25,13 +27,12 @@ impl Interrupt {
     /// If the system does not allow it.
     pub fn listen() -> io::Result<Self> {
         let asked = Arc::new(AtomicBool::new(false));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let signals = {
-            let _within = runtime.enter();
-            [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?]
-        };
-        let flag = Arc::clone(&asked);
-        thread::spawn(move || runtime.block_on(wait(signals, &flag)));
+        for signal in [SIGINT, SIGTERM] {
+            // Handlers run in this order, so the second signal ends the program: the first bytes of an input, and a reader of the
+            // output, may be waited for without end.
+            register_conditional_shutdown(signal, i32::from(INTERRUPTED), Arc::clone(&asked))?;
+            register(signal, Arc::clone(&asked))?;
+        }
         Ok(Self(asked))
     }
 
@@ -45,18 +46,5 @@ impl Interrupt {
     #[must_use]
     pub fn is_asked(&self) -> bool {
         self.0.load(Ordering::Relaxed)
-    }
-}
-
-async fn wait([mut interrupt, mut terminate]: [Signal; 2], asked: &AtomicBool) {
-    loop {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        if asked.swap(true, Ordering::Relaxed) {
-            // The first bytes of an input, and a reader of the output, may be waited for without end.
-            std::process::exit(i32::from(INTERRUPTED));
-        }
     }
 }

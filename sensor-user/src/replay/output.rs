@@ -19,7 +19,7 @@ use sensor_dissect::escape::shown;
 use super::progress::Progress;
 use crate::{
     ecs,
-    output::documents,
+    output::document,
     pipeline::{Batch, Output, Saving},
     rfc3339::rfc3339,
     state,
@@ -123,10 +123,10 @@ impl ReplayOutput {
         self.failure.clone()
     }
 
-    fn lines(&self, events: &[Event]) -> Vec<String> {
+    fn line(&self, event: &Event) -> Option<String> {
         match self.form {
-            Form::Json => documents(events, &self.sensor).into_iter().map(|document| document.body).collect(),
-            Form::Lines => events.iter().filter_map(line).collect(),
+            Form::Json => document(event, &self.sensor).map(|document| document.body),
+            Form::Lines => line(event),
         }
     }
 
@@ -150,10 +150,12 @@ impl ReplayOutput {
 impl Output for ReplayOutput {
     fn take(&mut self, batch: Batch, _: Timestamp) {
         self.keep(batch.changes);
-        for line in self.lines(&batch.events) {
+        // One after the other: the documents of a busy moment are larger than its events.
+        for event in &batch.events {
             if self.failure.is_there() {
                 return;
             }
+            let Some(line) = self.line(event) else { continue };
             self.counts.documents += 1;
             self.write(&line);
         }

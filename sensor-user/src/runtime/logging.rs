@@ -6,8 +6,9 @@ use std::{
     fmt, io,
     io::Write as _,
     sync::{
-        atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+        mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
     },
     thread,
     time::Duration,
@@ -34,7 +35,15 @@ static LOST: AtomicU64 = AtomicU64::new(0);
 
 /// The running log.
 #[derive(Clone, Debug)]
-pub struct Log(SyncSender<Message>);
+pub struct Log {
+    /// Takes memory as lines come; a channel with a bound takes all of it at once.
+    messages: Sender<Message>,
+    /// Messages in it.
+    waiting: Arc<AtomicUsize>,
+}
+
+/// Too many messages wait, or the thread has ended.
+struct Refused;
 
 #[derive(Debug)]
 enum Message {
@@ -44,17 +53,25 @@ enum Message {
 }
 
 impl Log {
+    fn send(&self, message: Message) -> Result<(), Refused> {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(Refused);
+        }
+        self.messages.send(message).map_err(|_| Refused)
+    }
+
     /// Writes waiting lines, for a bounded time.
     pub fn flush(&self) {
         let (done, written) = sync_channel(1);
-        if self.0.try_send(Message::Flush(done)).is_ok() {
+        if self.send(Message::Flush(done)).is_ok() {
             let _ = written.recv_timeout(LAST_LINES);
         }
     }
 
     /// Writes a last line, for a bounded time.
     pub fn last_line(&self, line: &str) {
-        let _ = self.0.try_send(Message::Line(format!("{line}\n").into_bytes()));
+        let _ = self.send(Message::Line(format!("{line}\n").into_bytes()));
         self.flush();
     }
 }
@@ -69,13 +86,14 @@ pub fn lost_lines() -> u64 {
 /// whose failures the output reports. Panics are logged as well.
 #[must_use]
 pub fn start() -> Log {
-    let (sender, lines) = sync_channel(WAITING);
+    let (messages, lines) = channel();
+    let log = Log { messages, waiting: Arc::default() };
+    let waiting = Arc::clone(&log.waiting);
     // Without a thread nothing is logged, and everything else continues.
     let _ = thread::Builder::new().name("log".into()).spawn(move || {
         let _ = privileges::keep_only(&[]);
-        write(&lines);
+        write(&lines, &waiting);
     });
-    let log = Log(sender);
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,async_nats=off"));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -92,9 +110,10 @@ pub fn start() -> Log {
 }
 
 /// The thread that writes.
-fn write(lines: &Receiver<Message>) {
+fn write(lines: &Receiver<Message>, waiting: &AtomicUsize) {
     let mut reported = 0;
     while let Ok(message) = lines.recv() {
+        waiting.fetch_sub(1, Ordering::Relaxed);
         match message {
             Message::Line(line) => {
                 let mut stderr = io::stderr().lock();
@@ -121,14 +140,14 @@ impl<'a> MakeWriter<'a> for Log {
     type Writer = Line;
 
     fn make_writer(&'a self) -> Line {
-        Line { bytes: Vec::new(), log: self.0.clone() }
+        Line { bytes: Vec::new(), log: self.clone() }
     }
 }
 
 /// A line that is passed on when it is complete.
 pub struct Line {
     bytes: Vec<u8>,
-    log: SyncSender<Message>,
+    log: Log,
 }
 
 impl io::Write for Line {
@@ -144,7 +163,7 @@ impl io::Write for Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        if self.log.try_send(Message::Line(std::mem::take(&mut self.bytes))).is_err() {
+        if self.log.send(Message::Line(std::mem::take(&mut self.bytes))).is_err() {
             LOST.fetch_add(1, Ordering::Relaxed);
         }
     }

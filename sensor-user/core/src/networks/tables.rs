@@ -111,15 +111,10 @@ fn paint(words: &mut [u64], first: usize, count: usize, answer: Answer) {
     }
 }
 
-/// 32 answers in a word, the first in the low bits.
-fn packed(answers: &[Answer]) -> u64 {
-    answers.iter().rev().fold(0, |word, answer| word << 2 | *answer as u64)
-}
-
 /// One answer for each /16, and for each /32 of a mixed /16.
 fn build_v6(prefixes: &PrefixSet, capacity: u32) -> (Vec<u32>, Vec<u64>, u32) {
     let mut uniform = vec![Answer::Nothing; TOP_ENTRIES as usize];
-    let mut mixed: BTreeMap<usize, Vec<Answer>> = BTreeMap::new();
+    let mut mixed: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
     for (net, flags) in prefixes.iter() {
         let (IpNet::V6(net), IpAddr::V6(address)) = (net, net.network()) else { continue };
         let [first, second, ..] = address.segments().map(usize::from);
@@ -129,25 +124,26 @@ fn build_v6(prefixes: &PrefixSet, capacity: u32) -> (Vec<u32>, Vec<u64>, u32) {
             uniform[first..first + (1 << (16 - length))].fill(answer);
             continue;
         }
-        let block = mixed.entry(first).or_insert_with(|| vec![uniform[first]; 1 << 16]);
+        let block = mixed.entry(first).or_insert_with(|| block_of(uniform[first]));
         if length <= 32 {
-            block[second..second + (1 << (32 - length))].fill(answer);
+            paint(block, second, 1 << (32 - length), answer);
         } else {
-            block[second] = Answer::Walk;
+            paint(block, second, 1, Answer::Walk);
         }
     }
     for (first, second) in EMBEDDING {
-        mixed.entry(first).or_insert_with(|| vec![uniform[first]; 1 << 16])[second] = Answer::Walk;
+        let block = mixed.entry(first).or_insert_with(|| block_of(uniform[first]));
+        paint(block, second, 1, Answer::Walk);
     }
     mixed.remove(&SIX_TO_FOUR);
     uniform[SIX_TO_FOUR] = Answer::Walk;
 
     let mut top: Vec<u32> = uniform.into_iter().map(|answer| Top::Uniform(answer).entry()).collect();
-    let mut blocks = Vec::new();
+    let mut blocks = Vec::with_capacity(mixed.len().min(capacity as usize) * BLOCK_V6_WORDS as usize);
     let mut unblocked = 0;
-    for (number, (first, answers)) in mixed.into_iter().enumerate() {
+    for (number, (first, block)) in mixed.into_iter().enumerate() {
         top[first] = if number < capacity as usize {
-            blocks.extend(answers.chunks_exact(32).map(packed));
+            blocks.extend(block);
             Top::Block(number as u32).entry()
         } else {
             unblocked += 1;
@@ -156,6 +152,11 @@ fn build_v6(prefixes: &PrefixSet, capacity: u32) -> (Vec<u32>, Vec<u64>, u32) {
     }
     debug_assert_eq!(blocks.len() % BLOCK_V6_WORDS as usize, 0);
     (top, blocks, unblocked)
+}
+
+/// An IPv6 block filled with one answer.
+fn block_of(answer: Answer) -> Vec<u64> {
+    vec![of_all(answer); BLOCK_V6_WORDS as usize]
 }
 
 #[cfg(test)]

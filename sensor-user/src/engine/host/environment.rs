@@ -16,7 +16,6 @@ use sensor_common::{
     quic::QuicFlowKey,
     settings::{PortKind, PortTable, port},
     slot::{RecordKind, RecordV4, Slot, TCP},
-    topbits::BLOCK_V6_WORDS,
 };
 use zerocopy::IntoBytes;
 
@@ -79,19 +78,19 @@ impl Environment for HostEngine {
     }
 
     fn table_v4(&self, (): (), word: usize) -> u64 {
-        self.tables.table_v4[word]
+        self.tables.word_v4(word)
     }
 
     fn leaf_v4(&self, _view: u32, network: u32, word: usize) -> u64 {
-        self.tables.leaf_v4(network).map_or(u64::MAX, |leaf| leaf[word])
+        self.tables.leaf_word_v4(network, word)
     }
 
     fn top_v6(&self, _view: u32, index: u32) -> u32 {
-        self.tables.top_v6[index as usize]
+        self.tables.top_v6(index)
     }
 
     fn block_v6(&self, _view: u32, block: u32, word: u32) -> u64 {
-        self.tables.blocks_v6[(block * BLOCK_V6_WORDS + word) as usize]
+        self.tables.block_word_v6(block, word)
     }
 
     fn walk_v4(&self, _view: u32, address: u32) -> PrefixFlags {

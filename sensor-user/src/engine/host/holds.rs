@@ -7,6 +7,7 @@ use std::{
 };
 
 use sensor_common::{payload, slot::Slot};
+use zerocopy::FromZeros as _;
 
 /// The slots, and which of them were touched since the last sweep: one bit each.
 pub(super) struct Slots {
@@ -16,7 +17,9 @@ pub(super) struct Slots {
 
 impl Slots {
     pub(super) fn new(count: usize) -> Self {
-        Self { all: vec![Slot::default(); count], touched: vec![0; count.div_ceil(64)] }
+        // Memory comes zeroed, and takes none before it is written. Without memory for it, this ends as other allocations do.
+        let all = Slot::new_vec_zeroed(count).unwrap_or_else(|_| vec![Slot::default(); count]);
+        Self { all, touched: vec![0; count.div_ceil(64)] }
     }
 
     /// Has this many slots from now on, if there were fewer.
@@ -85,5 +88,15 @@ impl DerefMut for PieceBufferGuard {
 impl Drop for PieceBufferGuard {
     fn drop(&mut self) {
         self.place.set(self.piece_buffer.take());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_slots_are_vacant() {
+        assert!(Slots::new(3).all == [Slot::default(); 3]);
     }
 }

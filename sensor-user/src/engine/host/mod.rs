@@ -4,6 +4,7 @@
 
 mod environment;
 mod holds;
+mod tables;
 
 use std::{
     cell::{Cell, RefCell},
@@ -29,18 +30,18 @@ use sensor_common::{
     slot::Slot,
 };
 
-use self::holds::Slots;
 pub use self::holds::{PieceBufferGuard, SlotGuard};
+use self::{holds::Slots, tables::HostTables};
 use crate::kernel::{blocks::BlockKey, quic, slots::SlotVersion};
 use sensor_core::address::FiveTuple;
-use sensor_core::networks::{Capacity, PrefixSet, Tables};
+use sensor_core::networks::{Capacity, PrefixSet};
 
 /// The path's environment in ordinary memory.
 pub struct HostEngine {
     settings: Settings,
     services: Box<Services>,
     prefixes: PrefixSet,
-    tables: Tables,
+    tables: HostTables,
     slots: Rc<RefCell<Slots>>,
     /// The state of each slot at the last sweep.
     swept: Vec<SlotVersion>,
@@ -84,14 +85,11 @@ impl HostEngine {
     #[must_use]
     pub fn new(settings: Settings, services: Box<Services>, prefixes: PrefixSet, capacity: Capacity) -> Self {
         let count = settings.slots_per_cpu as usize;
-        let tables = Tables::new(&prefixes, capacity);
         Self {
             settings,
             services,
-            prefixes,
-            tables,
             slots: Rc::new(RefCell::new(Slots::new(count))),
-            swept: vec![SlotVersion::default(); count],
+            swept: SlotVersion::of_unread(count),
             counters: [0; Counter::COUNT],
             exempted: vec![0; EXEMPTION_COUNTERS as usize],
             records: vec![],
@@ -105,12 +103,15 @@ impl HostEngine {
             flow_marks: vec![0; FLOW_MARKS],
             readers: vec![0; READERS],
             quic_flows: HashSet::new(),
+            // Last: zeros in memory that this used before would have to be written.
+            tables: HostTables::new(&prefixes, capacity),
+            prefixes,
         }
     }
 
     /// Replaces the prefixes; flows stay.
     pub fn put_prefixes(&mut self, prefixes: PrefixSet, capacity: Capacity) {
-        self.tables = Tables::new(&prefixes, capacity);
+        self.tables = HostTables::new(&prefixes, capacity);
         self.prefixes = prefixes;
     }
 
@@ -267,7 +268,7 @@ impl HostEngine {
     pub fn reset(&mut self) {
         let count = self.swept.len();
         self.slots = Rc::new(RefCell::new(Slots::new(count)));
-        self.swept = vec![SlotVersion::default(); count];
+        self.swept = SlotVersion::of_unread(count);
         self.counters = [0; Counter::COUNT];
         self.exempted.fill(0);
         self.block_packets.fill(0);
