@@ -192,9 +192,11 @@ impl Environment for Kernel {
 
     #[inline(always)]
     fn becomes_reader(&mut self, entry: usize, cpu: u16) -> u16 {
+        // As in `top_v6`: what was on the stack meanwhile is unknown to older verifiers.
+        let entry = black_box(entry) & (READERS - 1);
         // SAFETY: the entry is inside; volatile because every CPU writes it.
         unsafe {
-            let entry = LAST_READERS.0.get().cast::<u16>().add(entry & (READERS - 1));
+            let entry = LAST_READERS.0.get().cast::<u16>().add(entry);
             let last = entry.read_volatile();
             // The line stays shared where nothing changes.
             if last != cpu {
