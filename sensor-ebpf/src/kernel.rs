@@ -111,13 +111,10 @@ fn blocked_between(first: &Address, second: &Address) -> BlockEntry {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn smb_pipe(into: u32, have: u32, at: u32, length: u32) -> u32 {
-    match PIECE_BUFFER.get_ptr(0) {
-        // SAFETY: the value is this CPU's own, and is not written meanwhile.
-        Some(buffer) => {
-            of_pipe(&MessageStart { bytes: unsafe { &(*buffer).piece.bytes }, into, have }, at, length)
-        }
-        None => 0,
-    }
+    let Some(buffer) = PIECE_BUFFER.get_ptr(0) else { return 0 };
+    // SAFETY: the value is this CPU's own, and is not written meanwhile.
+    let bytes = unsafe { &(*buffer).piece.bytes };
+    of_pipe(&MessageStart { bytes, into, have }, at, length)
 }
 
 impl Environment for Kernel {
