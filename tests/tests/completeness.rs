@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use sensor_lab::{PythonClient, SHARE, Smbd, Topology, address, require_lab, skip};
+use sensor_lab::{PythonClient, SHARE, Smbd, Topology, USER, address, require_lab, skip};
 use sensor_tests::{Agent, smb_session, text};
 
 #[test]
@@ -21,10 +21,10 @@ fn session_of_smbclient_is_complete() {
 }
 
 #[test]
-fn session_whose_messages_are_spread_over_two_cpus_is_not_complete() {
+fn session_whose_messages_are_spread_over_two_cpus_is_complete() {
     require_lab!(Python);
     if thread::available_parallelism().is_ok_and(|cpus| cpus.get() < 2) {
-        let test = "completeness::session_whose_messages_are_spread_over_two_cpus_is_not_complete";
+        let test = "completeness::session_whose_messages_are_spread_over_two_cpus_is_complete";
         return skip(test, "this machine has one CPU");
     }
     let border = Topology::border().unwrap();
@@ -35,6 +35,12 @@ fn session_whose_messages_are_spread_over_two_cpus_is_not_complete() {
     let outcome = client.run(&[&format!("tree:{SHARE}")]).unwrap();
     assert!(outcome.success(), "{outcome:?}");
     let flow = agent.wait_for(|document| text(document, "/event/dataset") == "network_traffic.flow").unwrap();
-    assert_eq!(flow["smb_sensor"]["evidence"]["complete"], false, "{flow:#}");
+    let evidence = &flow["smb_sensor"]["evidence"];
+    assert_eq!((text(evidence, "/level"), &evidence["complete"]), ("share", &true.into()), "{flow:#}");
+    assert_eq!(
+        (text(&flow, "/smb_sensor/credentials/0/user"), text(&flow, "/event/outcome")),
+        (USER, "success"),
+        "{flow:#}"
+    );
     agent.stop().unwrap();
 }
