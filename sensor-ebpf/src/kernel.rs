@@ -297,8 +297,8 @@ impl Environment for Kernel {
     #[inline(always)]
     fn slot(&mut self, cpu: u16, index: u32) -> Option<Self::Slot> {
         let slot = SLOTS.get_ptr_mut(u32::from(cpu) * setting!(slots_per_cpu) + index)?;
-        // SAFETY: only this CPU writes its slots; of those of others what is read is numbers. Also, hooks on one CPU do not interrupt each other: they all run with
-        // bottom halves off. The agent only reads.
+        // SAFETY: only this CPU writes its slots, and its hooks do not interrupt each other: they all run with bottom halves off.
+        // The agent only reads. So does this CPU in the slots of others, where any bytes are valid numbers.
         Some(unsafe { &mut *slot })
     }
 
