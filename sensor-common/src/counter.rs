@@ -69,6 +69,8 @@ counters! {
     LostSettled = "lost_settled",
     /// Pieces of payload that found the ring full.
     LostPayload = "lost_payload",
+    /// Records that an agent left out because others had ended in handling them; counted by the agent.
+    LostLeftOut = "lost_left_out",
     /// Packets that the lost settled records held.
     LostPackets = "lost_packets",
     /// Flows evicted from their slot by another flow or a restart of the same one.
@@ -131,13 +133,14 @@ impl Counter {
         Counter::UnknownTunnel,
     ];
 
-    /// Records that the ring did not take.
+    /// Records that the ring did not take, or an agent left out.
     pub const LOST_RECORDS: &'static [Counter] = &[
         Counter::LostOpened,
         Counter::LostRose,
         Counter::LostClosed,
         Counter::LostSettled,
         Counter::LostPayload,
+        Counter::LostLeftOut,
     ];
 
     /// What enforcement and blocks did, or would do.

@@ -4,6 +4,7 @@
 
 mod answering;
 mod blocking;
+mod draining;
 mod enforcing;
 mod executing;
 mod files;
@@ -24,8 +25,8 @@ use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use aya_log::EbpfLogger;
-use sensor_common::{counter::Counter, slot::mark};
-use sensor_core::{incident::Enriched, record::packet_ticks, terms::TermAnswer};
+use sensor_common::slot::mark;
+use sensor_core::{incident::Enriched, terms::TermAnswer};
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{Signal, SignalKind, signal},
@@ -232,9 +233,6 @@ fn ended_by(ended: Ended) -> anyhow::Error {
     ended.into()
 }
 
-/// Most time of a sweep for the records in the ring: commands and the renewal of enforcement are waiting.
-const MAX_DRAIN_TIME: Duration = Duration::from_millis(100);
-
 /// The state of the running agent.
 struct Sensor {
     attached: Vec<Attached>,
@@ -288,32 +286,6 @@ impl Sensor {
         Ok(())
     }
 
-    /// Takes at most `most` records from the ring; returns their number.
-    fn drain(&mut self, most: usize) -> Result<usize> {
-        let (now, began) = (self.now()?, Instant::now());
-        let mut taken = 0;
-        let mut oldest = None;
-        self.kernel.records.keep_from(self.pipeline.unsaved_from());
-        while taken < most
-            && let Some(record) = self.kernel.records.take()
-        {
-            let age = packet_ticks(record).map(|ticks| self.clock.ticks().age(ticks, now));
-            oldest = oldest.max(age);
-            self.pipeline.record(record, now);
-            taken += 1;
-        }
-        self.pipeline.read_until(self.kernel.records.position());
-        self.count_quic()?;
-        self.pipeline.write(now);
-        if let Some(age) = oldest {
-            self.stages.read.observe(age);
-        }
-        if taken > 0 {
-            self.stages.core.observe(began.elapsed());
-        }
-        Ok(taken)
-    }
-
     /// Takes what was found about the hosts of an incident.
     fn take_enriched(&mut self, found: &Enriched) -> Result<()> {
         let now = self.now()?;
@@ -336,7 +308,7 @@ impl Sensor {
         // Records in the ring are older than the slots.
         self.drain_for_a_while()?;
         let now = self.now()?;
-        let counters = self.kernel.counters.read().context("cannot read the kernel's counters")?;
+        let counters = self.kernel.counter_values().context("cannot read the kernel's counters")?;
         let mut late = Vec::new();
         for cpu in 0..self.kernel.slots.cpus() {
             let kept = counters.kept_by_cpu().get(cpu).copied().unwrap_or_default();
@@ -364,7 +336,7 @@ impl Sensor {
         self.tend_known_traffic(&counters, now);
         self.tend_blocks()?;
         self.tend_marked_ports(now)?;
-        self.pipeline.set_lost_records(counters.sum(Counter::LOST_RECORDS), now);
+        self.pipeline.set_lost_records(&counters, now);
         self.pipeline.advance(now);
         self.pipeline.write(now);
         self.respond()?;
@@ -375,23 +347,8 @@ impl Sensor {
         Ok(())
     }
 
-    /// Has the kernel program count the flows of QUIC that offered SMB and are open, and no others.
-    fn count_quic(&mut self) -> Result<()> {
-        match self.pipeline.take_counted_quic() {
-            Some(flows) => self.kernel.quic.count(&flows).context("cannot count flows of QUIC"),
-            None => Ok(()),
-        }
-    }
-
-    /// Takes the records in the ring. Bounded in time, so that a flood cannot delay everything else.
-    fn drain_for_a_while(&mut self) -> Result<()> {
-        let began = Instant::now();
-        while began.elapsed() < MAX_DRAIN_TIME && self.drain(BATCH)? == BATCH {}
-        Ok(())
-    }
-
     fn report(&self) -> Result<()> {
-        let counters = self.kernel.counters.read().context("cannot read the kernel's counters")?;
+        let counters = self.kernel.counter_values().context("cannot read the kernel's counters")?;
         info!("{}", self.pipeline.statistics(counters));
         for output in self.pipeline.output_status() {
             info!("{output}");

@@ -7,7 +7,7 @@ mod output;
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
-use sensor_common::slot::Slot;
+use sensor_common::{counter::Counter, slot::Slot};
 use sensor_core::{
     Core, Input,
     address::FiveTuple,
@@ -224,8 +224,10 @@ impl Pipeline {
         self.output.due(now)
     }
 
-    /// Takes the number of records that the ring has lost so far.
-    pub fn set_lost_records(&mut self, lost: u64, now: Moment) {
+    /// Takes the numbers of records that were lost so far.
+    pub fn set_lost_records(&mut self, counters: &CounterValues, now: Moment) {
+        let all = counters.sum(Counter::LOST_RECORDS);
+        let lost = all - counters.get(Counter::LostLeftOut);
         if lost > self.lost_records {
             self.last_lost_record = Some(now.at);
             warn!(
@@ -235,7 +237,7 @@ impl Pipeline {
             );
         }
         self.lost_records = lost;
-        self.core.step(Input::RecordsLost(lost), now, &mut self.events);
+        self.core.step(Input::RecordsLost(all), now, &mut self.events);
     }
 
     /// When the ring last lost records.

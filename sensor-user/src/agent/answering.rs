@@ -83,7 +83,7 @@ impl Sensor {
             asked.answer(done, text);
             return Ok(());
         }
-        let counters = self.kernel.counters.read().context("cannot read the kernel's counters")?;
+        let counters = self.kernel.counter_values().context("cannot read the kernel's counters")?;
         let mut text = format!("enforcement is {}", self.enforcement);
         for counter in Counter::ENFORCEMENT {
             text.push_str(&format!("\n{} {}", counter.name(), counters.get(*counter)));

@@ -26,7 +26,7 @@ impl Sensor {
 
     fn snapshot(&mut self) -> Result<Snapshot> {
         let at = self.now()?.at;
-        let counters = self.kernel.counters.read().context("cannot read the kernel's counters")?;
+        let counters = self.kernel.counter_values().context("cannot read the kernel's counters")?;
         let rules = self.config.profile.profile().rules.iter().map(|rule| rule.rule.id);
         let findings = self.pipeline.findings();
         let count = |rule| (rule, findings.get(rule).copied().unwrap_or_default());

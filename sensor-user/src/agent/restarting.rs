@@ -9,7 +9,7 @@ use sensor_core::{flow::StoredFlow, incident::Link};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::Sensor;
+use super::{Sensor, draining::report_left_out};
 use crate::{
     config::Config,
     kernel::{
@@ -18,6 +18,7 @@ use crate::{
         object::{KernelProgram, LoadError, LoadPlan, Origin, Replaced},
         pins::PinFolder,
     },
+    runtime::fault,
     storage::RingPlace,
 };
 
@@ -136,9 +137,11 @@ impl Sensor {
         let now = self.now()?;
         let mut records = 0_u64;
         while let Some(record) = replaced.records.take() {
+            fault::record(record);
             self.pipeline.record(record, now);
             records += 1;
         }
+        report_left_out(replaced.records.take_left_out());
         let (mut late, mut slots) = (Vec::new(), 0_u64);
         for cpu in 0..replaced.slots.cpus() {
             replaced.slots.sweep(cpu, |_, slot| {

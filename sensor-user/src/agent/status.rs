@@ -44,7 +44,7 @@ impl Sensor {
     /// If the clock or the kernel's counters cannot be read.
     pub(super) fn status(&mut self) -> Result<Status> {
         let now = self.now()?;
-        let counters = self.kernel.counters.read().context("cannot read the kernel's counters")?;
+        let counters = self.kernel.counter_values().context("cannot read the kernel's counters")?;
         let outputs = self.pipeline.output_status();
         let last_lost = self.pipeline.last_lost_record();
         let mut status = self.figures(counters);

@@ -52,6 +52,13 @@ impl KernelCounters {
 }
 
 impl CounterValues {
+    /// These, with more records that an agent left out.
+    #[must_use]
+    pub(super) const fn with_left_out(mut self, records: u64) -> Self {
+        self.totals[Counter::LostLeftOut as usize] += records;
+        self
+    }
+
     /// The sum of these and those of another program.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {

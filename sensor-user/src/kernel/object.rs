@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use aya::{
     Ebpf, EbpfLoader,
+    maps::MapError,
     programs::{ProgramError, SchedClassifier, TestRun as _, TestRunOptions, Xdp},
     util::KernelVersion,
 };
@@ -25,7 +26,7 @@ use self::pinned::{EarlierRun, Pinning};
 use super::{
     blocks::{self, BlockMaps},
     clock::{self, GivenClock},
-    counters::KernelCounters,
+    counters::{CounterValues, KernelCounters},
     enforce::{self, EnforcementSwitch},
     exempted::ExemptedPackets,
     pins::PinError,
@@ -132,7 +133,7 @@ pub enum LoadError {
         what: String,
         /// The kernel's message.
         #[source]
-        source: aya::maps::MapError,
+        source: MapError,
     },
     /// The prefixes could not be written.
     #[error(transparent)]
@@ -205,6 +206,14 @@ pub mod program {
 }
 
 impl KernelProgram {
+    /// The counters, with what agents added to them.
+    ///
+    /// # Errors
+    /// The kernel's error, which a loaded program does not cause.
+    pub fn counter_values(&self) -> Result<CounterValues, MapError> {
+        Ok(self.counters.read()?.with_left_out(self.records.records_left_out()))
+    }
+
     /// Makes and fills the maps; programs are verified when they are first used.
     ///
     /// # Errors

@@ -2,6 +2,10 @@
 //!
 //! Takes the ring's map, gives its records in order, in place. It publishes the consumer position once for many records: every
 //! producer reads that word, and must fetch it again after each write.
+//!
+//! The page of the consumer position also says which record is being handled. The kernel leaves the rest of that page alone, and it
+//! stays with the ring, so the next agent finds it if the last one ended in handling a record. A record at which several agents
+//! ended one after another is left out.
 
 use std::{
     io,
@@ -27,6 +31,32 @@ const HEADER: usize = 8;
 /// Most bytes that are read before the position is published.
 const MAX_UNACKNOWLEDGED: usize = 64 * 1024;
 
+/// Agents that may end in handling the same record, one after another, before it is left out.
+pub const MAX_ENDS: u64 = 3;
+
+/// Words in the page of the consumer position, by their number. They are in lines of their own: producers read that of the position.
+#[derive(Clone, Copy)]
+#[repr(usize)]
+enum Word {
+    /// The record that is being handled: its position and 1, or 0 if there is none.
+    Handled = 32,
+    /// The record at which the last agent ended, likewise.
+    EndedAt,
+    /// Agents that ended there.
+    Ends,
+    /// Records that were left out.
+    LeftOut,
+}
+
+/// A record that was left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Where it was in the stream of records, in bytes.
+    pub position: u64,
+    /// Bytes of it.
+    pub length: usize,
+}
+
 /// The reading end of the ring.
 pub struct RecordRing {
     /// The page with the consumer position.
@@ -45,6 +75,10 @@ pub struct RecordRing {
     written: u64,
     /// Most bytes that waited at a time.
     peak: u64,
+    /// Where the record is that is to be left out, if there is one.
+    avoided: Option<u64>,
+    /// One that was left out and is not reported yet.
+    left_out: Option<LeftOut>,
     map: MapData,
 }
 
@@ -81,11 +115,42 @@ impl RecordRing {
             kept_from: None,
             written: 0,
             peak: 0,
+            avoided: None,
+            left_out: None,
             map,
         };
         ring.read = ring.consumed().load(Ordering::Acquire);
         (ring.acknowledged, ring.written) = (ring.read, ring.read);
+        ring.avoided = ring.record_to_avoid();
         Ok(ring)
+    }
+
+    /// The record at which as many agents ended as may. To be asked once: it counts the end of the last one.
+    fn record_to_avoid(&self) -> Option<u64> {
+        let handled = self.word(Word::Handled).swap(0, Ordering::Relaxed);
+        if handled == 0 {
+            return None;
+        }
+        let again = self.word(Word::EndedAt).swap(handled, Ordering::Relaxed) == handled;
+        let ends = if again { self.word(Word::Ends).load(Ordering::Relaxed) + 1 } else { 1 };
+        self.word(Word::Ends).store(ends, Ordering::Relaxed);
+        (ends >= MAX_ENDS).then_some(handled - 1)
+    }
+
+    /// What was taken is handled. To be said when no record follows soon.
+    pub fn handled(&self) {
+        self.word(Word::Handled).store(0, Ordering::Relaxed);
+    }
+
+    /// Records that were left out, by earlier agents too.
+    #[must_use]
+    pub fn records_left_out(&self) -> u64 {
+        self.word(Word::LeftOut).load(Ordering::Relaxed)
+    }
+
+    /// The record that was left out since this was last asked.
+    pub const fn take_left_out(&mut self) -> Option<LeftOut> {
+        self.left_out.take()
     }
 
     /// Skips the records before `position`, as far as they are in the ring.
@@ -112,13 +177,14 @@ impl RecordRing {
         self.kept_from = position;
     }
 
-    /// The next record, or `None` if there is none yet.
+    /// The next record, or `None` if there is none yet. The one before it counts as handled.
     pub fn take(&mut self) -> Option<&[u8]> {
         loop {
             if self.read == self.written {
                 self.written = self.produced().load(Ordering::Acquire);
                 self.peak = self.peak.max(self.written.saturating_sub(self.acknowledged));
                 if self.read == self.written {
+                    self.handled();
                     self.acknowledge();
                     return None;
                 }
@@ -128,6 +194,7 @@ impl RecordRing {
             let header =
                 unsafe { self.producer.add(at).cast::<AtomicU32>().as_ref() }.load(Ordering::Acquire);
             if header & BUSY != 0 {
+                self.handled();
                 self.acknowledge();
                 return None;
             }
@@ -136,8 +203,16 @@ impl RecordRing {
             if (self.read - self.acknowledged) as usize >= MAX_UNACKNOWLEDGED.min(self.size / 8) {
                 self.acknowledge();
             }
+            let position = self.read;
             self.read += (length + HEADER).next_multiple_of(8) as u64;
+            if self.avoided == Some(position) {
+                self.avoided = None;
+                self.left_out = Some(LeftOut { position, length });
+                self.word(Word::LeftOut).fetch_add(1, Ordering::Relaxed);
+                continue;
+            }
             if header & DISCARDED == 0 && length <= self.size {
+                self.word(Word::Handled).store(position + 1, Ordering::Relaxed);
                 // SAFETY: the record lies inside the two copies behind each other, and the kernel leaves it alone until it is
                 // released, which the next call does at the earliest.
                 return Some(unsafe {
@@ -176,6 +251,11 @@ impl RecordRing {
     fn consumed(&self) -> &AtomicU64 {
         // SAFETY: the page begins with this word and is mapped for reading and writing.
         unsafe { self.consumer.cast::<AtomicU64>().as_ref() }
+    }
+
+    fn word(&self, word: Word) -> &AtomicU64 {
+        // SAFETY: the page is mapped for reading and writing, longer than these words, and zero at first.
+        unsafe { self.consumer.cast::<AtomicU64>().add(word as usize).as_ref() }
     }
 
     fn produced(&self) -> &AtomicU64 {

@@ -228,7 +228,7 @@ impl Engine for Kernel {
     }
 
     fn counters(&self) -> Result<CounterValues> {
-        self.program.counters.read().context("cannot read the kernel's counters")
+        self.program.counter_values().context("cannot read the kernel's counters")
     }
 
     fn reset(&mut self) -> Result<()> {

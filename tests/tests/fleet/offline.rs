@@ -1,6 +1,9 @@
 //! A sensor that reaches no member of a cluster for longer than the stream remembers identifiers.
 
-use std::time::Duration;
+use std::{
+    env,
+    time::{Duration, Instant},
+};
 
 use async_nats::{ConnectOptions, jetstream::stream::Config};
 use sensor_lab::{Namespace, NatsServer, Signal, Topology, poll, require_lab, scratch_dir};
@@ -13,21 +16,28 @@ use super::{
     config, converse, sensor, wait_for_summaries,
 };
 
-/// Time in which the stream knows an identifier again; an hour in the sensor's own stream.
-const WINDOW: Duration = Duration::from_secs(2);
+/// Names the time without a server in seconds, where the default of a test run is not long enough.
+const AWAY: &str = "SMB_SENSOR_OFFLINE_SECONDS";
 
-/// Time without a server: longer than the window, and long for the sensor.
-const AWAY: Duration = Duration::from_secs(32);
+/// Time without a server by default: long for the sensor.
+const DEFAULT_AWAY: Duration = Duration::from_secs(32);
+
+/// The stream knows an identifier again for this part of the time without a server, and for an hour in the sensor's own stream.
+const WINDOWS: u32 = 16;
 
 /// Documents that are made meanwhile.
 const MANY: usize = 200;
 
-/// Longest time until that is over.
-const AWAY_WITHIN: Duration = Duration::from_secs(90);
+/// The time without a server ends at most so much later.
+const AWAY_WITHIN: Duration = Duration::from_secs(58);
+
+/// Time between two questions for the newest document of the stream.
+const QUESTIONS_APART: Duration = Duration::from_millis(500);
 
 #[test]
 fn nothing_is_lost_or_doubled_after_a_long_time_without_a_server() {
     require_lab!(Nats);
+    let away = env::var(AWAY).map_or(DEFAULT_AWAY, |seconds| Duration::from_secs(seconds.parse().unwrap()));
     let border = Topology::border().unwrap();
     let scratch = scratch_dir().unwrap();
     let members = ["n1", "n2", "n3"].map(|name| Namespace::new(name).unwrap());
@@ -41,8 +51,8 @@ fn nothing_is_lost_or_doubled_after_a_long_time_without_a_server() {
         let made = ask(member, server, ConnectOptions::new(), async |jetstream| {
             let (name, subjects) = (STREAM.to_owned(), vec!["smb-sensor.>".to_owned()]);
             let num_replicas = at.len();
-            let config =
-                Config { name, subjects, num_replicas, duplicate_window: WINDOW, ..Config::default() };
+            let duplicate_window = away / WINDOWS;
+            let config = Config { name, subjects, num_replicas, duplicate_window, ..Config::default() };
             jetstream.get_or_create_stream(Config { allow_rollup: true, ..config }).await?;
             Ok(())
         });
@@ -78,17 +88,23 @@ fn nothing_is_lost_or_doubled_after_a_long_time_without_a_server() {
     agent.wait_for_log("the output nats does not accept documents").unwrap();
     // A member crashes meanwhile, and comes back after the sensor.
     cluster[2].end(Signal::SIGKILL).unwrap();
-    poll(AWAY_WITHIN, || {
-        if agent.documents().len() < MANY {
+    let (begun, mut asked) = (Instant::now(), Instant::now());
+    poll(away + AWAY_WITHIN, || {
+        let due = MANY as f64 * (begun.elapsed().as_secs_f64() / away.as_secs_f64()).min(1.0);
+        if agent.documents().len() < due as usize {
             converse(&border, &[border.client()]).unwrap();
             connections += 1;
         }
+        if asked.elapsed() < QUESTIONS_APART {
+            return None;
+        }
+        asked = Instant::now();
         let newest = ask(member, server, ConnectOptions::new(), async |jetstream| {
             let stream = jetstream.get_stream(STREAM).await?;
             Ok(stream.get_raw_message(stream.cached_info().state.last_sequence).await?.time)
         });
         // During an election nobody answers.
-        newest.is_ok_and(|newest| OffsetDateTime::now_utc() - newest >= AWAY).then_some(())
+        newest.is_ok_and(|newest| OffsetDateTime::now_utc() - newest >= away).then_some(())
     })
     .unwrap();
 

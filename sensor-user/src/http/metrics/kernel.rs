@@ -63,7 +63,7 @@ pub(super) fn encode(snapshot: &Snapshot, families: &mut Families<'_>) -> fmt::R
     let lost = Counter::LOST_RECORDS.iter();
     families.counters(
         "lost_records",
-        "Records that the ring could not take, by kind",
+        "Records that the ring could not take, or the agent left out, by kind",
         lost.map(|one| ([("kind", one.name().trim_start_matches("lost_"))], kernel.get(*one))),
     )?;
     let by_rule = |outbound: Counter, inbound: Counter| {

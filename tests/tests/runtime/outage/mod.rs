@@ -1,6 +1,7 @@
 //! The kernel program outlives the agent: connections of an outage are in the journal, each once.
 
 mod left;
+mod left_out;
 mod update;
 
 use std::{
