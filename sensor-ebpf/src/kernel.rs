@@ -188,7 +188,7 @@ impl Environment for Kernel {
     }
 
     #[inline(always)]
-    fn becomes_reader(&mut self, entry: usize, cpu: u16) -> u16 {
+    fn becomes_reader(&mut self, entry: usize, reader: u16) -> u16 {
         // As in `top_v6`: what was on the stack meanwhile is unknown to older verifiers.
         let entry = black_box(entry) & (READERS - 1);
         // SAFETY: the entry is inside; volatile because every CPU writes it.
@@ -196,8 +196,8 @@ impl Environment for Kernel {
             let entry = LAST_READERS.0.get().cast::<u16>().add(entry);
             let last = entry.read_volatile();
             // The line stays shared where nothing changes.
-            if last != cpu {
-                entry.write_volatile(cpu);
+            if last != reader {
+                entry.write_volatile(reader);
             }
             last
         }

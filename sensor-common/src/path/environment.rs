@@ -59,8 +59,8 @@ pub trait Environment {
     fn flow_mark(&self, place: usize) -> FlowMark;
     /// Puts a mark there.
     fn set_flow_mark(&mut self, place: usize, word: FlowMark);
-    /// Puts this CPU into an entry of the table of [`READERS`](super::READERS), which all CPUs share; says which one was there.
-    fn becomes_reader(&mut self, entry: usize, cpu: u16) -> u16;
+    /// Puts this into an entry of the table of [`READERS`](super::READERS), which all CPUs share; says what was there.
+    fn becomes_reader(&mut self, entry: usize, reader: u16) -> u16;
     /// Whether the agent asked for this flow of QUIC to be counted.
     fn counts(&self, flow: &QuicFlowKey) -> bool;
     /// Whether one more Initial packet of QUIC, of the flow with this hash, may be handed up at this tick; counts it.

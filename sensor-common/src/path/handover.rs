@@ -15,7 +15,8 @@ use crate::{
     slot::{PAST_SET_UP, PartialHeader, Slot, bit, tcp, unfollowed},
 };
 
-/// Entries of the table of CPUs; a power of two. Streams may share one: then a CPU may not find the other one.
+/// Entries of the table of CPUs; a power of two. An entry is the number of a CPU and 1, or 0 where none has looked. Streams may share
+/// one: then a CPU may not find the other one.
 pub const READERS: usize = 1 << 14;
 
 /// The entry for the stream of a side in the slot with this index.
@@ -28,17 +29,18 @@ const fn entry(slot: u32, side: u8) -> usize {
 #[inline(always)]
 pub(super) fn note_syn<E: Environment>(env: &mut E, slot: u32, packet: &Packet) {
     if packet.tcp_flags & tcp::SYN != 0 {
-        env.becomes_reader(entry(slot, packet.side as u8), packet.cpu);
+        env.becomes_reader(entry(slot, packet.side as u8), packet.cpu.wrapping_add(1));
     }
 }
 
 /// Takes over what another CPU knows of the stream of a packet, if it looked at it last. Out of line: it is a rare part of the path.
 #[inline(never)]
 pub(super) fn take_over<E: Environment>(env: &mut E, slot: &mut Slot, content: &mut Content) {
-    let own = env.cpu();
+    let own = env.cpu().wrapping_add(1);
     let last = env.becomes_reader(entry(content.slot, content.side), own);
     if last != own
-        && let Some(other) = env.slot(last, content.slot)
+        && last != 0
+        && let Some(other) = env.slot(last - 1, content.slot)
         && other.is_of_flow_of(slot)
     {
         go_on(slot, &other, content);

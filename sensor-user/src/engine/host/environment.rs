@@ -52,8 +52,8 @@ impl Environment for HostEngine {
         self.flow_marks[place] = word.0;
     }
 
-    fn becomes_reader(&mut self, entry: usize, cpu: u16) -> u16 {
-        std::mem::replace(&mut self.readers[entry], cpu)
+    fn becomes_reader(&mut self, entry: usize, reader: u16) -> u16 {
+        std::mem::replace(&mut self.readers[entry], reader)
     }
 
     fn counts(&self, flow: &QuicFlowKey) -> bool {
