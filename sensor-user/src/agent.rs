@@ -97,6 +97,7 @@ pub async fn run(
         let load = Arc::clone(&load);
         Arc::new(move || load(BadThreatList::LeftOut))
     };
+    let mut supervisor = supervisor.with_state_dir(&config.state_dir);
     let (files, read) = files::start(move |lists| load(lists), &supervisor)
         .context("cannot start a thread that reads files")?;
     let learnt = Arc::new(Notify::new());

@@ -251,6 +251,12 @@ pub struct CheckArgs {
     /// Configuration file (TOML) to check
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Show what confines the agent that runs now, instead: its user, the privileges of its threads, and who may read its files
+    #[arg(long, conflicts_with = "interfaces")]
+    pub security: bool,
+    /// State directory of that agent. Default: that of the configuration
+    #[arg(long, value_name = "DIR", requires = "security")]
+    pub state_dir: Option<PathBuf>,
     /// Write one JSON object instead of lines
     #[arg(long)]
     pub json: bool,

@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         Command::Report(args) => report::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Top(args) => top::run(&args),
-        Command::Check(args) => check::run(&args.interfaces, args.config.as_deref(), args.json),
+        Command::Check(args) => check::run(&args),
     };
     match result {
         Ok(code) => {

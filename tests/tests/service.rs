@@ -191,6 +191,60 @@ fn threads_keep_only_the_capabilities_that_they_need() {
     assert_eq!(threads["smb-sensor"], NET_ADMIN | NET_RAW | BPF);
 }
 
+/// The lines of `smb-sensor check --security` for this state directory, by their state.
+fn security(border: &Topology, state_dir: &Path) -> Vec<(String, String)> {
+    let mut command = border.gateway().command(Agent::program().unwrap());
+    command.args(["check", "--security", "--json", "--state-dir"]).arg(state_dir);
+    let output = command.output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let checks = report["checks"].as_array().unwrap().iter();
+    let text = |check: &serde_json::Value, name: &str| check[name].as_str().unwrap().to_owned();
+    checks
+        .map(|check| (text(check, "state"), format!("{}: {}", text(check, "check"), text(check, "text"))))
+        .collect()
+}
+
+#[test]
+fn check_shows_what_confines_the_running_agent() {
+    require_lab!();
+    let border = Topology::border().unwrap();
+    let folder = scratch_dir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
+    let state = folder.path().join("state");
+    let found = security(&border, &state);
+    assert!(
+        found.iter().any(|(state, text)| state == "missing" && text.starts_with("agent: ")),
+        "{found:#?}"
+    );
+
+    let names: Vec<_> =
+        setting("AmbientCapabilities").iter().map(|one| one.to_lowercase().replacen("cap_", "", 1)).collect();
+    let http = "[http]\nlisten = \"127.0.0.1:9646\"\n";
+    let agent = || Agent::on(border.gateway(), "lan0").state_dir(&state).config(http);
+    let unprivileged = agent().unprivileged_but(&names).start().unwrap();
+    let found = security(&border, &state);
+    let threads: Vec<_> = found.iter().filter(|(_, text)| text.starts_with("threads: ")).collect();
+    let is_confined = |(state, text): &&(String, String)| {
+        state == "ok" && text.ends_with("; no new privileges; system calls filtered")
+    };
+    assert!(threads.len() >= 3 && threads.iter().all(is_confined), "{found:#?}");
+    let of = |name: &str| threads.iter().find(|(_, text)| text.contains(name)).unwrap();
+    assert!(of("http").1.contains(": no capability;") && of("lease").1.contains(": CAP_BPF;"), "{found:#?}");
+    assert!(of("smb-sensor").1.contains("CAP_BPF CAP_NET_ADMIN"), "{found:#?}");
+    let has = |wanted: &str| found.iter().any(|(state, text)| state == "ok" && text.contains(wanted));
+    assert!(has("files: ") && has("runs as ") && has("landlock: "), "{found:#?}");
+    unprivileged.stop().unwrap();
+
+    let root = agent().start().unwrap();
+    fs::set_permissions(state.join("fingerprint.key"), fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o755)).unwrap();
+    let found = security(&border, &state);
+    let has = |state: &str, wanted: &str| found.iter().any(|(is, text)| is == state && text.contains(wanted));
+    assert!(has("limited", "runs as root") && has("limited", "threads: smb-sensor: "), "{found:#?}");
+    assert!(has("missing", "fingerprint.key has the mode 0644"), "{found:#?}");
+    root.stop().unwrap();
+}
+
 #[test]
 fn restarts_without_a_gap_as_a_user_with_the_capabilities_of_the_unit() {
     require_lab!();

@@ -45,7 +45,7 @@ use crate::{
     plan,
     record::Recording,
     rfc3339::rfc3339,
-    runtime::{Lease, Supervisor},
+    runtime::{Lease, Supervisor, confine::restrict_calls},
     shared_terms,
     sinks::{Sinks, Surroundings},
     state::Restored,
@@ -184,6 +184,9 @@ impl Sensor {
         let started = started.context("cannot read the clock")?.map(|now| now.moment.at);
         if let Err(error) = privileges::give_up(&unneeded(&config)) {
             warn!("capabilities that are not needed any more cannot be given up: {error}");
+        }
+        if let Err(error) = restrict_calls() {
+            warn!("the reader is not confined: {error}");
         }
         let ready = format!(
             "ready: profile {}, {} destinations known, {} KiB of flow slots, {} KiB of ring",

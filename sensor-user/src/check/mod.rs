@@ -7,6 +7,7 @@ mod attribution;
 mod interface;
 mod line;
 mod machine;
+mod security;
 
 use std::{path::Path, process::ExitCode};
 
@@ -15,6 +16,7 @@ use anyhow::Result;
 pub use self::line::Line;
 use self::line::Lines;
 use crate::{
+    cli::CheckArgs,
     config::{Config, ConfigError, InterfaceName, Overrides},
     http,
     kernel::{interface::Interface, object::KernelProgram, privileges, ticks::KernelClock},
@@ -27,10 +29,18 @@ use crate::{
 ///
 /// # Errors
 /// Only if standard output cannot be written.
-pub fn run(interfaces: &[InterfaceName], config: Option<&Path>, json: bool) -> Result<ExitCode> {
-    let lines = lines(interfaces, config);
+pub fn run(args: &CheckArgs) -> Result<ExitCode> {
+    let config = args.config.as_deref();
+    let lines = if args.security {
+        let mut lines = Lines::new();
+        let (config, _) = read_config(config, &mut lines);
+        lines.extend(security::lines(args.state_dir.as_deref().unwrap_or(&config.state_dir)));
+        lines
+    } else {
+        lines(&args.interfaces, config)
+    };
     stdout::write(|mut out| {
-        if json { line::write_json(&mut out, &lines) } else { line::write_text(&mut out, &lines) }
+        if args.json { line::write_json(&mut out, &lines) } else { line::write_text(&mut out, &lines) }
     })?;
     Ok(if line::is_fine(&lines) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -91,6 +91,16 @@ pub fn ask(state_dir: &Path, request: &Request) -> Result<Answer, ControlError> 
     serde_json::from_str(&line).map_err(|error| agent.not_understood(&error))
 }
 
+/// The process of the agent of this state directory; 0 if it is in a PID namespace that is not visible here.
+///
+/// # Errors
+/// [`ControlError`], with what to do.
+pub fn process(state_dir: &Path) -> Result<i32, ControlError> {
+    let agent = Connection::to(socket(state_dir))?;
+    let peer = getsockopt(agent.stream.get_ref(), PeerCredentials);
+    peer.map(|peer| peer.pid()).map_err(|error| agent.failed(error.into()))
+}
+
 /// A connection with the agent.
 struct Connection {
     path: PathBuf,

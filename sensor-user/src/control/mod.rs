@@ -20,7 +20,7 @@ use crate::{
 };
 
 pub use self::{
-    client::{ControlError, ask},
+    client::{ControlError, ask, process},
     server::{Asked, Control},
 };
 

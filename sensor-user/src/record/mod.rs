@@ -148,7 +148,9 @@ impl Recording {
         let shown = path.display().to_string();
         let spawner = supervisor.spawner();
         let writer = spawner
-            .spawn("record", move || waiting(Wait::Disk, || write(recorder, &passed, &receiver, &shown)))
+            .spawn_writer("record", move || {
+                waiting(Wait::Disk, || write(recorder, &passed, &receiver, &shown))
+            })
             .map_err(RecordError::Thread)?;
         let mut recording = Self {
             packets: Some(packets),

@@ -17,7 +17,7 @@ use std::{
 
 use sensor_common::settings;
 
-use super::{Supervisor, signs, watch::Silence};
+use super::{Allowed, Supervisor, signs, watch::Silence};
 use crate::{
     enforcement::{Enforcement, Now},
     kernel::{enforce::EnforcementSwitch, object::LoadError, privileges, ticks::KernelClock},
@@ -100,7 +100,8 @@ impl Lease {
             stop: AtomicBool::new(false),
         });
         let renewed = Arc::clone(&shared);
-        let thread = supervisor.spawn_with("lease", &[privileges::for_maps()], move || {
+        let allowed = Allowed { capabilities: &[privileges::for_maps()], ..Allowed::default() };
+        let thread = supervisor.spawn_with("lease", &allowed, move || {
             renewed.run();
             Ok::<_, Infallible>(())
         })?;

@@ -22,6 +22,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
+use super::confine::restrict_calls;
 use crate::kernel::privileges;
 
 /// Most lines that wait for standard error.
@@ -92,6 +93,7 @@ pub fn start() -> Log {
     // Without a thread nothing is logged, and everything else continues.
     let _ = thread::Builder::new().name("log".into()).spawn(move || {
         let _ = privileges::keep_only(&[]);
+        let _ = restrict_calls();
         write(&lines, &waiting);
     });
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,async_nats=off"));

@@ -1,5 +1,6 @@
-//! Threads other than the reader: the lease of enforcement, logging, and supervision.
+//! Threads other than the reader: the lease of enforcement, logging, supervision, and what threads may do.
 
+pub mod confine;
 pub mod fault;
 mod lease;
 pub mod logging;
@@ -8,6 +9,7 @@ mod supervisor;
 mod watch;
 
 pub use self::{
+    confine::Allowed,
     lease::{Lease, READER_LIMIT},
     signs::{Wait, waiting},
     supervisor::{Ended, Spawner, Supervisor},

@@ -7,22 +7,21 @@ use std::{
     any::Any,
     convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
     sync::mpsc::{SyncSender, sync_channel},
     thread::{self, JoinHandle},
 };
 
-use caps::Capability;
 use thiserror::Error;
 use tokio::sync::mpsc;
-use tracing::warn;
 
 use super::{
+    confine::{Allowed, Confinement},
     fault,
     logging::Log,
     signs::{SignGuard, Signs},
     watch::{self, READER},
 };
-use crate::kernel::privileges;
 
 /// Most messages that wait for the reader. The first stops the agent; later ones may be dropped.
 const MAX_ENDED: usize = 8;
@@ -42,6 +41,7 @@ pub struct Ended {
 /// Starts threads and receives their end.
 #[derive(Debug)]
 pub struct Supervisor {
+    confinement: Confinement,
     reporter: Reporter,
     ended: mpsc::Receiver<Ended>,
     signs: Signs,
@@ -52,7 +52,11 @@ pub struct Supervisor {
 
 /// Starts optional threads, at any time.
 #[derive(Clone, Debug)]
-pub struct Spawner(Reporter, Signs);
+pub struct Spawner {
+    confinement: Confinement,
+    reporter: Reporter,
+    signs: Signs,
+}
 
 /// Reports the end of a thread to the supervisor.
 #[derive(Clone, Debug)]
@@ -61,12 +65,25 @@ pub(super) struct Reporter(mpsc::Sender<Ended>);
 impl Default for Supervisor {
     fn default() -> Self {
         let (sender, ended) = mpsc::channel(MAX_ENDED);
-        Self { reporter: Reporter(sender), ended, signs: Signs::default(), watching: None, reader: None }
+        Self {
+            confinement: Confinement::default(),
+            reporter: Reporter(sender),
+            ended,
+            signs: Signs::default(),
+            watching: None,
+            reader: None,
+        }
     }
 }
 
 impl Supervisor {
-    /// Starts a thread without capabilities. Any end before the agent's is reported, even a plain return.
+    /// Has the threads that it starts from now on change files in this directory alone, unless they are allowed more.
+    #[must_use]
+    pub fn with_state_dir(self, state_dir: &Path) -> Self {
+        Self { confinement: Confinement::with_state_dir(state_dir), ..self }
+    }
+
+    /// Starts a thread that is allowed nothing. Any end before the agent's is reported, even a plain return.
     ///
     /// # Errors
     /// If no thread can be started.
@@ -75,23 +92,24 @@ impl Supervisor {
         name: &str,
         work: impl FnOnce() -> Result<(), E> + Send + 'static,
     ) -> std::io::Result<JoinHandle<()>> {
-        self.spawn_with(name, &[], work)
+        self.spawn_with(name, &Allowed::default(), work)
     }
 
-    /// The same with these capabilities.
+    /// The same for a thread that is allowed this.
     ///
     /// # Errors
     /// If no thread can be started.
     pub fn spawn_with<E: std::fmt::Display>(
         &self,
         name: &str,
-        needed: &[Capability],
+        allowed: &Allowed<'_>,
         work: impl FnOnce() -> Result<(), E> + Send + 'static,
     ) -> std::io::Result<JoinHandle<()>> {
         let (reporter, signs, named) = (self.reporter.clone(), self.signs.clone(), name.to_owned());
-        let needed = needed.to_vec();
+        let (confinement, files, programs) = (self.confinement.clone(), allowed.files, allowed.programs);
+        let capabilities = allowed.capabilities.to_vec();
         thread::Builder::new().name(name.to_owned()).spawn(move || {
-            confine(&named, &needed);
+            confinement.apply(&named, &Allowed { capabilities: &capabilities, files, programs });
             let _begun = signs.begin(&named);
             let reason = match caught(work) {
                 Ok(Ok(())) => "it ended".to_owned(),
@@ -123,7 +141,11 @@ impl Supervisor {
     /// What starts optional threads.
     #[must_use]
     pub fn spawner(&self) -> Spawner {
-        Spawner(self.reporter.clone(), self.signs.clone())
+        Spawner {
+            confinement: self.confinement.clone(),
+            reporter: self.reporter.clone(),
+            signs: self.signs.clone(),
+        }
     }
 
     /// The next thread that ended or hangs.
@@ -137,14 +159,36 @@ impl Supervisor {
 }
 
 impl Spawner {
-    /// Starts an optional thread without capabilities: it may end, and logs why. Only a panic or a hang, which is a defect, is reported.
+    /// Starts an optional thread that is allowed nothing: it may end, and logs why. Only a panic or a hang, which is a defect, is
+    /// reported.
     ///
     /// # Errors
     /// If no thread can be started.
     pub fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
-        let (Self(reporter, signs), named) = (self.clone(), name.to_owned());
+        self.start(name, false, work)
+    }
+
+    /// The same for a thread that may change files everywhere.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub fn spawn_writer(
+        &self,
+        name: &str,
+        work: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<JoinHandle<()>> {
+        self.start(name, true, work)
+    }
+
+    fn start(
+        &self,
+        name: &str,
+        files: bool,
+        work: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<JoinHandle<()>> {
+        let (Self { confinement, reporter, signs }, named) = (self.clone(), name.to_owned());
         thread::Builder::new().name(name.to_owned()).spawn(move || {
-            confine(&named, &[]);
+            confinement.apply(&named, &Allowed { files, ..Allowed::default() });
             let _begun = signs.begin(&named);
             if let Err(reason) = caught(work) {
                 reporter.report(Ended { thread: named, reason, hangs: false });
@@ -157,13 +201,6 @@ impl Reporter {
     pub(super) fn report(&self, ended: Ended) {
         // While the agent ends, nobody receives any more, and the thread ends as usual.
         let _ = self.0.try_send(ended);
-    }
-}
-
-/// Takes the capabilities from a thread that it does not need.
-fn confine(name: &str, needed: &[Capability]) {
-    if let Err(error) = privileges::keep_only(needed) {
-        warn!("thread {name} keeps capabilities that it does not need: {error}");
     }
 }
 

@@ -13,7 +13,8 @@ use tokio::sync::Notify;
 use tracing::warn;
 
 use super::{
-    OutputOptions, OutputStatus, Sink, SinkError, Take, open::open, progress::Progress, worker::Worker,
+    Destination, OutputOptions, OutputStatus, Sink, SinkError, Take, open::open, progress::Progress,
+    worker::Worker,
 };
 use crate::{
     health::HealthBoard,
@@ -146,7 +147,11 @@ impl Sinks {
                 worker.run(sink);
             }
         };
-        let thread = spawner.spawn(&format!("sink-{}", output.name), work)?;
+        let name = format!("sink-{}", output.name);
+        let thread = match output.destination {
+            Destination::File(_) => spawner.spawn_writer(&name, work),
+            _ => spawner.spawn(&name, work),
+        }?;
         self.all.push(Running { output: output.clone(), progress, thread: Some(thread) });
         Ok(())
     }

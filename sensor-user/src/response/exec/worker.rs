@@ -17,7 +17,7 @@ use tokio::{
 use tracing::warn;
 
 use super::{ExecOptions, ExecRun, Identity, rate_limit::RateLimit, run::run};
-use crate::runtime::{Supervisor, fault, signs::with_signs};
+use crate::runtime::{Allowed, Supervisor, fault, signs::with_signs};
 
 /// Incidents that wait for a run.
 const MAX_WAITING: usize = 64;
@@ -95,7 +95,8 @@ pub fn start(
     let (stop, stopped) = oneshot::channel();
     let queue = ExecQueue { min_severity: options.min_severity, jobs: sender, left_out: Arc::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    supervisor.spawn_with("exec", &identity.needed(), move || {
+    let allowed = Allowed { capabilities: &identity.needed(), files: true, programs: true };
+    supervisor.spawn_with("exec", &allowed, move || {
         // Before the first program begins, and for this thread alone.
         identity.confine()?;
         let limit = RateLimit::new(options.per_minute, MINUTE);
