@@ -37,7 +37,7 @@ pub(super) fn lines(state_dir: &Path) -> Lines {
     let mut add = |what: &str, line| lines.push((what.to_owned(), line));
     match control::process(state_dir) {
         Ok(0) => {
-            add("agent", Line::Missing("it runs in a PID namespace that is not visible here".to_owned()))
+            add("agent", Line::Missing("it runs in a PID namespace that is not visible here".to_owned()));
         }
         Ok(process) => match threads(process) {
             Ok((user, threads)) => {

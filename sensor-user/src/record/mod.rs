@@ -149,7 +149,7 @@ impl Recording {
         let spawner = supervisor.spawner();
         let writer = spawner
             .spawn_writer("record", move || {
-                waiting(Wait::Disk, || write(recorder, &passed, &receiver, &shown))
+                waiting(Wait::Disk, || write(recorder, &passed, &receiver, &shown));
             })
             .map_err(RecordError::Thread)?;
         let mut recording = Self {
