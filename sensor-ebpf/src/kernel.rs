@@ -13,8 +13,8 @@ use sensor_common::{
     evidence::{MessageStart, of_pipe},
     flow_mark::FlowMark,
     headers::Address,
-    path::{Environment, Kept, READERS},
-    payload::{MAX_PIECE_LEN, PIECE_HEAD_LEN, Piece, PieceBuffer},
+    path::{Environment, Kept, READERS, take_over},
+    payload::{Content, MAX_PIECE_LEN, PIECE_HEAD_LEN, Piece, PieceBuffer},
     prefix::PrefixFlags,
     quic::QuicFlowKey,
     settings::{PortKind, PortTable, Settings, feature, port},
@@ -117,6 +117,19 @@ extern "C" fn smb_pipe(into: u32, have: u32, at: u32, length: u32) -> u32 {
     of_pipe(&MessageStart { bytes, into, have }, at, length)
 }
 
+/// [`take_over`] for the packet in this CPU's buffer, whose slot this is. The verifier follows this function once, too.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn smb_take_over(index: u32) -> u32 {
+    let Some(buffer) = PIECE_BUFFER.get_ptr_mut(0) else { return 0 };
+    let mut kernel = Kernel;
+    let cpu = kernel.cpu();
+    let Some(slot) = kernel.slot(cpu, index) else { return 0 };
+    // SAFETY: the value is this CPU's own, and the caller uses neither meanwhile.
+    take_over(&mut kernel, slot, unsafe { &mut (*buffer).content });
+    1
+}
+
 impl Environment for Kernel {
     type Slot = &'static mut Slot;
     type PieceBuffer = &'static mut PieceBuffer;
@@ -133,6 +146,14 @@ impl Environment for Kernel {
     #[inline(always)]
     fn of_pipe(&self, start: &MessageStart<'_>, at: u32, length: u32) -> u32 {
         smb_pipe(start.into, start.have, at, length)
+    }
+
+    #[inline(always)]
+    fn take_over(&mut self, slot: &mut Slot, content: &mut Content) {
+        // The function finds both by itself, which the compiler has to know.
+        let (slot, content) = (black_box(slot), black_box(content));
+        smb_take_over(content.slot);
+        black_box((slot, content));
     }
 
     #[inline(always)]

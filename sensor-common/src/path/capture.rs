@@ -17,7 +17,7 @@ use self::{
     rest::{begin, is_undecided, rest},
 };
 use super::{
-    Environment, account, andx, checksum, datagram, handover, heads,
+    Environment, account, andx, checksum, datagram, heads,
     place::{self, NOWHERE, known_by, of_side},
 };
 use crate::{
@@ -218,7 +218,7 @@ fn segment<E: Environment, B: Bytes + Copy>(
         return Some(PieceKind::Message);
     }
     if content.step == step::BEGIN {
-        handover::take_over(env, slot, content);
+        env.take_over(slot, content);
         begin(env, slot, content);
     }
     let content = forgotten(content);

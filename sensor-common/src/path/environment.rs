@@ -2,14 +2,14 @@
 
 use core::ops::{Deref, DerefMut};
 
-use super::kept::Kept;
+use super::{handover::take_over, kept::Kept};
 use crate::{
     block::BlockEntry,
     counter::Counter,
     evidence::{MessageStart, of_pipe},
     flow_mark::FlowMark,
     headers::Address,
-    payload::{Piece, PieceBuffer},
+    payload::{Content, Piece, PieceBuffer},
     prefix::PrefixFlags,
     quic::QuicFlowKey,
     settings::PortKind,
@@ -41,6 +41,15 @@ pub trait Environment {
     #[inline(always)]
     fn of_pipe(&self, start: &MessageStart<'_>, at: u32, length: u32) -> u32 {
         of_pipe(start, at, length)
+    }
+
+    /// [`take_over`] for a packet whose slot, which is in this CPU's memory, and content are given.
+    #[inline(always)]
+    fn take_over(&mut self, slot: &mut Slot, content: &mut Content)
+    where
+        Self: Sized,
+    {
+        take_over(self, slot, content);
     }
 
     /// Which [`feature`](crate::settings::feature)s are on.

@@ -29,7 +29,7 @@ pub use self::{
     capture::{Look, MAX_LOOKS, MAX_PIECES, capture},
     decide::decide,
     environment::Environment,
-    handover::READERS,
+    handover::{READERS, take_over},
     kept::Kept,
     known::process_known,
     prefixes::flags_of,
