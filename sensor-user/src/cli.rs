@@ -132,7 +132,7 @@ pub enum Command {
         Added exemptions are kept in the state directory, and a running agent applies them at once. `test` exits with 0 if the \
         connection is exempt.")]
     Exempt(ExemptArgs),
-    /// List the sensors that publish to a stream of NATS, with their health, and external hosts that several sites have seen
+    /// List the sensors that publish to a stream of NATS, with their health, and external hosts that several sensors have seen
     #[command(after_help = fleet::EXAMPLES)]
     Fleet(fleet::FleetArgs),
     /// Write a first configuration for this machine

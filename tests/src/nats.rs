@@ -26,7 +26,7 @@ const WITHIN: Duration = Duration::from_secs(20);
 pub struct Stored {
     /// Subject.
     pub subject: String,
-    /// `Nats-Msg-Id`.
+    /// `Nats-Msg-Id`, without the site and the sensor of its subject.
     pub id: String,
     /// The document.
     pub document: Value,
@@ -53,9 +53,12 @@ pub fn stored(
         while let Some(message) = messages.next().await {
             let message = message.map_err(anyhow::Error::msg)?;
             let id = message.headers.as_ref().and_then(|headers| headers.get("Nats-Msg-Id"));
+            let subject = message.subject.to_string();
+            let id = id.map(ToString::to_string).unwrap_or_default();
+            let own = subject.split('.').skip(1).take(2).fold(String::new(), |own, token| own + token + "/");
             stored.push(Stored {
-                subject: message.subject.to_string(),
-                id: id.map(ToString::to_string).unwrap_or_default(),
+                id: id.strip_prefix(&own).unwrap_or(&id).to_owned(),
+                subject,
                 document: serde_json::from_slice(&message.payload)?,
             });
         }

@@ -1,4 +1,4 @@
-//! Campaigns: incidents of one external host at several sites.
+//! Campaigns: incidents of one external host at several sensors.
 //!
 //! The identifier of a campaign follows from the address of the host alone, so that every reader of a stream gets the same one,
 //! even a month later.
@@ -64,7 +64,7 @@ pub(super) fn campaigns(incidents: &BTreeMap<Key, Seen>) -> Vec<Campaign> {
         }
     }
     let mut several: Vec<(IpAddr, Host<'_>)> =
-        hosts.into_iter().filter(|(_, host)| host.sites.len() > 1).collect();
+        hosts.into_iter().filter(|(_, host)| host.sensors.len() > 1).collect();
     several.sort_by_key(|(_, host)| std::cmp::Reverse((host.sites.len(), host.worst, host.last)));
     several.into_iter().map(|(address, host)| host.campaign(address)).collect()
 }
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn several_sensors_of_one_site_are_no_campaign_and_one_incident_counts_once() {
+    fn one_sensor_makes_no_campaign_and_one_incident_counts_once() {
         let seen = |external: &[&str]| Seen {
             severity: Severity::Low,
             is_open: true,
@@ -133,11 +133,10 @@ mod tests {
             stored: at(0),
         };
         let key = |site: &str, sensor: &str| (site.to_owned(), sensor.to_owned(), "1".to_owned());
-        let mut incidents = BTreeMap::from([
-            (key("graz", "a"), seen(&["8.8.4.4", "::ffff:8.8.4.4"])),
-            (key("graz", "b"), seen(&["8.8.4.4"])),
-        ]);
+        let mut incidents = BTreeMap::from([(key("graz", "a"), seen(&["8.8.4.4", "::ffff:8.8.4.4"]))]);
         assert!(campaigns(&incidents).is_empty());
+        incidents.insert(key("graz", "b"), seen(&["8.8.4.4"]));
+        assert_eq!(campaigns(&incidents)[0].sites, ["graz"]);
         incidents.insert(key("vienna", "a"), seen(&["8.8.4.4"]));
         assert_eq!(campaigns(&incidents)[0].incidents, 3);
     }

@@ -6,6 +6,7 @@ mod listing;
 mod offline;
 mod page;
 mod partition;
+mod same_path;
 mod shared;
 mod terms;
 

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use serde::de::IgnoredAny;
 use thiserror::Error;
 use tracing::warn;
 
@@ -111,12 +112,15 @@ impl Sink for OutputFile {
 }
 
 fn open(path: &Path) -> io::Result<(File, Identity)> {
-    let torn = is_torn(path);
+    // An unreadable file may still be writable.
+    let end = end_of(path).unwrap_or(End::Line);
     // Non-blocking: a named pipe without a reader is an error, not a hang. Files do not care.
     let mut file =
         OpenOptions::new().create(true).append(true).mode(0o640).custom_flags(libc::O_NONBLOCK).open(path)?;
-    if torn {
-        file.write_all(b"\n")?;
+    match end {
+        End::Line => {}
+        End::Document(begin) => file.set_len(begin)?,
+        End::Text => file.write_all(b"\n")?,
     }
     let identity = identity(&file.metadata()?);
     Ok((file, identity))
@@ -126,18 +130,37 @@ fn identity(metadata: &Metadata) -> Identity {
     metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
 }
 
-/// Whether a file ends within a line, left by a killed process: the document will be written again.
-fn is_torn(path: &Path) -> bool {
-    let last = || {
-        let metadata = fs::metadata(path)?;
-        let mut last = [b'\n'];
-        if metadata.is_file() && metadata.len() > 0 {
-            File::open(path)?.read_exact_at(&mut last, metadata.len() - 1)?;
+/// Most bytes of a document.
+const MAX_DOCUMENT: u64 = 1 << 20;
+
+/// How a file ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// With a whole line, or it is empty or no regular file.
+    Line,
+    /// Within a document, which begins here: a killed process left it, and it will be written again.
+    Document(u64),
+    /// With something else.
+    Text,
+}
+
+fn end_of(path: &Path) -> io::Result<End> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() || metadata.len() == 0 {
+        return Ok(End::Line);
+    }
+    let begin = metadata.len().saturating_sub(MAX_DOCUMENT);
+    let mut tail = vec![0; (metadata.len() - begin) as usize];
+    File::open(path)?.read_exact_at(&mut tail, begin)?;
+    let last = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let rest = &tail[last..];
+    Ok(match rest {
+        [] => End::Line,
+        [b'{', ..] if (last > 0 || begin == 0) && serde_json::from_slice::<IgnoredAny>(rest).is_err() => {
+            End::Document(begin + last as u64)
         }
-        io::Result::Ok(last)
-    };
-    // An unreadable file may still be writable.
-    last().is_ok_and(|last| last != [b'\n'])
+        _ => End::Text,
+    })
 }
 
 #[cfg(test)]
@@ -164,11 +187,18 @@ mod tests {
     }
 
     #[test]
-    fn torn_line_ends_before_the_next() {
+    fn part_of_a_document_is_cut_off_and_other_text_stays() {
         let (_directory, path, _) = output();
-        fs::write(&path, "{\"whole\":1}\n{\"to").unwrap();
-        open_file(&path).write(&document(1)).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "{\"whole\":1}\n{\"to\n{\"n\":1}\n");
+        for (before, stays) in [
+            ("{\"whole\":1}\n{\"to", "{\"whole\":1}\n"),
+            ("{\"to", ""),
+            ("{\"whole\":1}", "{\"whole\":1}\n"),
+            ("{\"whole\":1}\na note", "{\"whole\":1}\na note\n"),
+        ] {
+            fs::write(&path, before).unwrap();
+            open_file(&path).write(&document(1)).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), format!("{stays}{{\"n\":1}}\n"), "{before}");
+        }
     }
 
     #[test]

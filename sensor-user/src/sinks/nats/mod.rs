@@ -1,7 +1,7 @@
 //! NATS JetStream: each document is a message of the sensor's own subject, and counts as delivered when the stream has it.
 //!
-//! The identifier of a document is the message's `Nats-Msg-Id`: a message that is sent again within the stream's duplicate window
-//! is stored once. Documents about the same incident are never in flight together, so they arrive in order.
+//! Site, sensor and identifier of a document are the message's `Nats-Msg-Id`: a message that is sent again within the stream's
+//! duplicate window is stored once. Documents about the same incident are never in flight together, so they arrive in order.
 
 mod bucket;
 mod connection;

@@ -32,7 +32,8 @@ pub(super) async fn all(
     let mut sent = Vec::new();
     for document in documents {
         let subject = subjects.of(document.kind);
-        let message = PublishMessage::build().payload(document.body.clone().into()).message_id(&document.id);
+        let id = subjects.message_id(&document.id);
+        let message = PublishMessage::build().payload(document.body.clone().into()).message_id(id);
         let future = link.jetstream.send_publish(subject.clone(), message).await;
         let is_lost =
             future.as_ref().is_err_and(|error| error.kind() != PublishErrorKind::MaxPayloadExceeded);

@@ -187,7 +187,7 @@ async fn read(
     };
     let consumer = stream.create_consumer(config).await.map_err(|error| text(&error))?;
     let count = usize::try_from(consumer.cached_info().num_pending).unwrap_or(MAX_IDS).min(MAX_IDS);
-    let mut known = HashSet::new();
+    let (mut known, prefix) = (HashSet::new(), subjects.message_id(""));
     if count == 0 {
         return Ok(known);
     }
@@ -197,7 +197,7 @@ async fn read(
     while let Some(message) = messages.next().await {
         let message = message.map_err(|error| text(&error))?;
         let id = message.headers.as_ref().and_then(|headers| headers.get("Nats-Msg-Id"));
-        known.extend(id.map(ToString::to_string));
+        known.extend(id.and_then(|id| id.as_str().strip_prefix(&prefix)).map(str::to_owned));
         seen += 1;
     }
     // A server may end a batch before that, without an error.

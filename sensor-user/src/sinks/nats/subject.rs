@@ -35,6 +35,11 @@ impl Subjects {
         format!("{PREFIX}.{}.{}.{kind}", self.site, self.sensor)
     }
 
+    /// The `Nats-Msg-Id` of a document with this identifier. Two sensors on one path may give the same identifier to what they saw.
+    pub(super) fn message_id(&self, id: &str) -> String {
+        format!("{}/{}/{id}", self.site, self.sensor)
+    }
+
     /// All subjects of this sensor.
     pub(super) fn own(&self) -> String {
         format!("{PREFIX}.{}.{}.*", self.site, self.sensor)
