@@ -1,8 +1,19 @@
 //! The outcome of delivering documents: how many were delivered or refused, and why the next one failed.
 
-use std::{io, time::Duration};
+use std::{collections::HashSet, io, time::Duration};
 
-use crate::storage::DocumentRow;
+use crate::storage::{DocumentKind, DocumentRow};
+
+/// How many documents, from the first one on and at most so many, are about different incidents. Only these may be under way
+/// together: the destination might take a later one of an incident, and not the one before it.
+pub(super) fn different(documents: &[DocumentRow], most: usize) -> usize {
+    let mut incidents = HashSet::new();
+    let is_another = |document: &&DocumentRow| match (document.kind, document.id.rsplit_once('-')) {
+        (DocumentKind::Incident, Some((incident, _))) => incidents.insert(incident.to_owned()),
+        _ => true,
+    };
+    documents.iter().take(most).take_while(is_another).count()
+}
 
 /// What became of some documents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,5 +58,23 @@ impl Delivery {
             delivery.settled += 1;
         }
         delivery
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sinks::tests::fixture;
+
+    #[test]
+    fn documents_of_one_incident_wait_for_each_other() {
+        let of = |kind, id: &str| DocumentRow { id: id.to_owned(), kind, ..fixture(1, "{}") };
+        let incident = |id| of(DocumentKind::Incident, id);
+        let flow = || of(DocumentKind::Flow, "1:abc=-1");
+        let rows = [incident("a-1"), flow(), flow(), incident("b-1"), incident("a-2")];
+        assert_eq!(different(&rows, 64), 4);
+        assert_eq!(different(&[incident("a-1"), incident("a-2")], 64), 1);
+        assert_eq!(different(&vec![flow(); 100], 64), 64);
+        assert_eq!(different(&[], 64), 0);
     }
 }

@@ -6,21 +6,26 @@ use serde_json::{Value, json};
 use crate::{
     ecs,
     sinks::{Delivery, Failure},
-    storage::DocumentRow,
+    storage::{DocumentKind, DocumentRow},
 };
 
 /// Most bytes of a request, unless one document has more.
 const MAX_BYTES: usize = 5 << 20;
 
 /// The body of a request for the first of these documents, and how many those are. Each is created in the data stream of its
-/// kind, under its identifier, so that it is there once however often it is sent.
-pub(super) fn body(documents: &[DocumentRow], most: usize) -> (String, usize) {
+/// kind, under its identifier, so that it is there once however often it is sent. Two sensors on one path may give a connection the
+/// same identifier, so that of a summary begins with the name of the host.
+pub(super) fn body(documents: &[DocumentRow], host: &str, most: usize) -> (String, usize) {
     let (mut body, mut count) = (String::new(), 0);
     for document in documents.iter().take(most) {
         if count > 0 && body.len() + document.body.len() > MAX_BYTES {
             break;
         }
-        let action = json!({ "create": { "_index": ecs::data_stream(document.kind), "_id": document.id } });
+        let id = match document.kind {
+            DocumentKind::Incident => document.id.clone(),
+            DocumentKind::Flow => format!("{host}/{}", document.id),
+        };
+        let action = json!({ "create": { "_index": ecs::data_stream(document.kind), "_id": id } });
         body.push_str(&format!("{action}\n{}\n", document.body));
         count += 1;
     }
@@ -101,7 +106,7 @@ mod tests {
     #[test]
     fn documents_go_to_their_data_streams_under_their_identifiers() {
         let documents = [document(1, DocumentKind::Incident, 1), document(2, DocumentKind::Flow, 1)];
-        let (body, count) = body(&documents, 10);
+        let (body, count) = body(&documents, "gate", 10);
         let lines: Vec<_> = body.lines().collect();
         assert_eq!((count, lines.len()), (2, 4));
         assert_eq!(
@@ -111,7 +116,7 @@ mod tests {
         assert_eq!(lines[1], documents[0].body);
         assert_eq!(
             lines[2],
-            "{\"create\":{\"_index\":\"logs-network_traffic.flow-default\",\"_id\":\"a-2\"}}"
+            "{\"create\":{\"_index\":\"logs-network_traffic.flow-default\",\"_id\":\"gate/a-2\"}}"
         );
         assert!(body.ends_with('\n'));
     }
@@ -119,8 +124,12 @@ mod tests {
     #[test]
     fn request_is_bounded_by_bytes() {
         let documents: Vec<_> = (0..8).map(|number| document(number, DocumentKind::Flow, 2 << 20)).collect();
-        assert_eq!(body(&documents, 100).1, 2);
-        assert_eq!(body(&[document(1, DocumentKind::Flow, 6 << 20)], 100).1, 1, "a large one goes alone");
+        assert_eq!(body(&documents, "gate", 100).1, 2);
+        assert_eq!(
+            body(&[document(1, DocumentKind::Flow, 6 << 20)], "gate", 100).1,
+            1,
+            "a large one goes alone"
+        );
     }
 
     #[test]

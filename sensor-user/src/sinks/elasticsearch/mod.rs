@@ -4,6 +4,7 @@ mod bulk;
 
 use std::time::Duration;
 
+use nix::unistd::gethostname;
 use reqwest::{
     StatusCode, Url,
     header::{AUTHORIZATION, CONTENT_TYPE},
@@ -11,6 +12,7 @@ use reqwest::{
 
 use super::{
     Delivery, SetupError, Sink,
+    delivery::different,
     http::{self, LazyClient, Verdict},
     secret::{Secret, SecretSource},
     tls::TlsOptions,
@@ -53,6 +55,8 @@ pub struct Elasticsearch {
     url: Url,
     proof: Proof,
     client: LazyClient,
+    /// Name of this host.
+    host: String,
     /// Documents of the next request: fewer after one that was too large.
     most: usize,
 }
@@ -74,6 +78,7 @@ impl Elasticsearch {
             proof,
             client: LazyClient::new(&url, &options.tls, options.timeout)?,
             url,
+            host: gethostname().unwrap_or_default().to_string_lossy().into_owned(),
             most: MAX_DOCUMENTS,
         })
     }
@@ -86,7 +91,7 @@ impl Elasticsearch {
 
 impl Sink for Elasticsearch {
     fn deliver(&mut self, documents: &[DocumentRow]) -> Delivery {
-        let (body, count) = bulk::body(documents, self.most);
+        let (body, count) = bulk::body(documents, &self.host, different(documents, self.most));
         let (url, proof) = (&self.url, &self.proof);
         let answer = self.client.send(|client| {
             let request = client.post(url.clone()).header(CONTENT_TYPE, "application/x-ndjson").body(body);

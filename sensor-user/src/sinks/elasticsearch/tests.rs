@@ -14,7 +14,7 @@ use crate::{
 fn documents(count: u64) -> Vec<DocumentRow> {
     let document = |sequence| DocumentRow {
         sequence,
-        id: format!("a-{sequence}"),
+        id: format!("{sequence}-1"),
         kind: DocumentKind::Incident,
         severity: Some(Severity::High),
         at: 0,

@@ -13,7 +13,7 @@ mod shared_terms;
 mod stream;
 mod subject;
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_nats::jetstream::Context;
 use time::OffsetDateTime;
@@ -29,11 +29,8 @@ pub use self::{
     shared_exemptions::{SharedExemptions, scope, shared_exemptions_file},
     subject::{Subjects, host_token},
 };
-use super::{Delivery, Failure, SetupError, Sink, Surroundings};
-use crate::{
-    health::HealthBoard,
-    storage::{DocumentKind, DocumentRow},
-};
+use super::{Delivery, Failure, SetupError, Sink, Surroundings, delivery::different};
+use crate::{health::HealthBoard, storage::DocumentRow};
 
 /// Most documents that are sent before their acknowledgement.
 const MAX_UNACKNOWLEDGED: usize = 64;
@@ -113,7 +110,7 @@ impl Sink for Nats {
     fn deliver(&mut self, documents: &[DocumentRow]) -> Delivery {
         let failed = |reason| Delivery { failure: Some(Failure::of(reason)), ..Delivery::default() };
         let Some(runtime) = &self.runtime else { return failed("it has no thread".to_owned()) };
-        let together = &documents[..under_way_together(documents)];
+        let together = &documents[..different(documents, MAX_UNACKNOWLEDGED)];
         runtime.block_on(async {
             let link = match self.connector.link().await {
                 Ok(link) => link,
@@ -155,16 +152,6 @@ fn with_known(
         .iter()
         .map_while(|document| if is_known(document) { Some(Outcome::Stored(None)) } else { outcomes.next() })
         .collect()
-}
-
-/// Documents, from the first one on, of which no two are about the same incident.
-fn under_way_together(documents: &[DocumentRow]) -> usize {
-    let mut incidents = HashSet::new();
-    let is_another = |document: &&DocumentRow| match (document.kind, document.id.rsplit_once('-')) {
-        (DocumentKind::Incident, Some((incident, _))) => incidents.insert(incident.to_owned()),
-        _ => true,
-    };
-    documents.iter().take(MAX_UNACKNOWLEDGED).take_while(is_another).count()
 }
 
 /// Settles documents up to the first one that failed. Those behind it may have arrived, and are sent again. Calls `acknowledged` with
@@ -225,23 +212,10 @@ pub(super) fn probe(options: &NatsOptions) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sinks::tests::fixture;
+    use crate::{sinks::tests::fixture, storage::DocumentKind};
 
     fn document(id: &str, kind: DocumentKind) -> DocumentRow {
         DocumentRow { id: id.to_owned(), kind, ..fixture(1, "{}") }
-    }
-
-    #[test]
-    fn documents_of_one_incident_wait_for_each_other() {
-        let incident = |id| document(id, DocumentKind::Incident);
-        let flow = || document("1:abc=-1", DocumentKind::Flow);
-        assert_eq!(
-            under_way_together(&[incident("a-1"), flow(), flow(), incident("b-1"), incident("a-2")]),
-            4
-        );
-        assert_eq!(under_way_together(&[incident("a-1"), incident("a-2")]), 1);
-        assert_eq!(under_way_together(&vec![flow(); 100]), MAX_UNACKNOWLEDGED);
-        assert_eq!(under_way_together(&[]), 0);
     }
 
     #[test]
