@@ -29,24 +29,25 @@ probe() {
         exec smb-sensor "$@"
 }
 
-# Starts the agent with these capabilities, and with the profile if there is one.
+# Starts the agent with these capabilities, and with the seccomp profile of the documentation once it is made.
 start() {
     set -- $(printf -- '--cap-add=%s ' "$@")
     [ ! -e /run/smb-sensor-seccomp.json ] || set -- "$@" --security-opt=seccomp=/run/smb-sensor-seccomp.json
     podman rm --force --ignore smb-sensor > /dev/null
-    rm -f /run/code
+    rm -f /run/code /run/log
     { code=0; run_agent "$@" > /run/documents 2> /run/log || code=$?; echo "$code" > /run/code; } &
 }
 
-# Whether the agent becomes ready, before it ends.
+# Whether the agent becomes ready instead of ending. Its log says when to ask: podman may wait long for a container that ends.
 becomes_ready() {
-    tries=0
-    until readiness > /run/status 2>&1; do
-        [ ! -e /run/code ] || return 1
-        tries=$((tries + 1))
-        [ "$tries" -lt 60 ] || fail "it neither becomes ready nor ends: $(cat /run/status)"
-        sleep 0.5
-    done
+    wait_for started_or_ended
+    [ ! -e /run/code ] || return 1
+    wait_for readiness
+    cp /run/last /run/status
+}
+
+started_or_ended() {
+    logs 'ready:' || [ -e /run/code ]
 }
 
 # Ends the agent, which has to end by itself after SIGTERM.
@@ -115,8 +116,9 @@ CONFIGURATION
 
 # A session of a user other than the agent's, which lasts long enough for its process to be looked up.
 session() {
-    setpriv --reuid nobody --regid nogroup --clear-groups timeout 60 smbclient --configfile /dev/null -U 'alice%Secret123' \
-        //8.8.4.4/files -c 'ls; !sleep 2' > /run/session 2>&1 || fail "no session: $(cat /run/session)"
+    { echo ls; sleep 2; } | setpriv --reuid nobody --regid nogroup --clear-groups timeout 60 \
+        smbclient --configfile /dev/null -U 'alice%Secret123' //8.8.4.4/files > /run/session 2>&1 \
+        || fail "no session: $(cat /run/session)"
 }
 
 # Whether the documents have one incident with the session and its process.
