@@ -108,7 +108,7 @@ pub struct KernelProgram {
 pub enum LoadError {
     /// The object could not be created in the kernel.
     #[error(
-        "cannot create the kernel maps: {0}. Check `smb-sensor check`; less memory is used with fewer flow_slots and a smaller ring_bytes"
+        "cannot create the kernel maps: {0}. Check `smb-sensor check`; less memory is used with fewer flow_slots and a smaller ring_bytes; in a container, its seccomp profile must allow bpf"
     )]
     Maps(#[source] aya::EbpfError),
     /// The verifier refused a program.

@@ -1,4 +1,4 @@
-//! The container file and the manifest for Kubernetes: checks of their text, since a test cannot run them.
+//! The container file and the manifest for Kubernetes: checks of their text. `cargo xtask dist --try` runs them.
 
 #![expect(
     clippy::unwrap_used,

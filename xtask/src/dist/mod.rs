@@ -1,6 +1,8 @@
-//! Makes the packages, and tries them: in a clean Debian, and in a virtual machine.
+//! Makes the packages, and tries them: in a clean Debian, in a container, and in a virtual machine.
 
 mod chroot;
+mod container;
+mod daemonset;
 mod guest;
 mod objects;
 
@@ -30,7 +32,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     agent: Option<PathBuf>,
     /// Then install, upgrade, configure, remove and purge the packages in a clean Debian below the target folder, and unpack the
-    /// tarball there, as root
+    /// tarball there, as root; and run a container with the agent as the DaemonSet for Kubernetes does
     #[arg(long = "try")]
     is_tried: bool,
     /// Then install the .deb in a virtual machine with systemd: the service starts, reports a session, and survives kill -9, a reload
@@ -78,6 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let older = tempfile::tempdir().context("making a folder")?;
         make(older.path(), Some(OLDER))?;
         chroot::try_packages(&steps, older.path(), &output)?;
+        container::try_container(&steps, &output)?;
     }
     if arguments.guest {
         guest::try_service(&steps, &output)?;

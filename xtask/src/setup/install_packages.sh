@@ -6,7 +6,9 @@ export DEBIAN_FRONTEND=noninteractive
 guard=/usr/sbin/policy-rc.d
 guard_mark='# made by cargo xtask setup, which removes it'
 # Packages with the services that come with them.
-services='samba:smbd samba:nmbd samba:samba-ad-dc samba:winbind rsyslog:rsyslog nats-server:nats-server'
+services='samba:smbd.service samba:nmbd.service samba:samba-ad-dc.service samba:winbind.service rsyslog:rsyslog.service
+    nats-server:nats-server.service podman:podman.socket podman:podman.service podman:podman-restart.service
+    podman:podman-auto-update.timer podman:podman-auto-update.service'
 
 is_installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
@@ -17,9 +19,9 @@ disable_new_services() {
     for one in $services; do
         package=${one%%:*} service=${one#*:}
         case " $were_there " in *" $package "*) continue ;; esac
-        if is_installed "$package" && [ -e "/lib/systemd/system/$service.service" ]; then
+        if is_installed "$package" && [ -e "/lib/systemd/system/$service" ]; then
             echo "disabling the service $service, which came with $package"
-            systemctl disable --quiet "$service.service" ||
+            systemctl disable --quiet "$service" ||
                 echo "could not disable $service; by hand: systemctl disable $service"
         fi
     done
