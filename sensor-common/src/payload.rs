@@ -184,6 +184,12 @@ pub struct Content {
     pub answers: u8,
     /// Offset of the transport header in the frame.
     pub segment_at: u32,
+    /// Bytes of the start of a message that were copied.
+    pub have: u16,
+    /// Where they lie in the message.
+    pub into: u16,
+    /// What is known of that message, in bits.
+    pub known: u32,
 }
 
 impl Content {
@@ -211,6 +217,9 @@ impl Content {
         command: 0,
         answers: 0,
         segment_at: 0,
+        have: 0,
+        into: 0,
+        known: 0,
     };
 }
 

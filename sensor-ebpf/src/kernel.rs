@@ -13,7 +13,7 @@ use sensor_common::{
     evidence::{MessageStart, of_pipe},
     flow_mark::FlowMark,
     headers::Address,
-    path::{Environment, Kept, READERS, take_over},
+    path::{Environment, Kept, READERS, begin},
     payload::{Content, MAX_PIECE_LEN, PIECE_HEAD_LEN, Piece, PieceBuffer},
     prefix::PrefixFlags,
     quic::QuicFlowKey,
@@ -117,16 +117,16 @@ extern "C" fn smb_pipe(into: u32, have: u32, at: u32, length: u32) -> u32 {
     of_pipe(&MessageStart { bytes, into, have }, at, length)
 }
 
-/// [`take_over`] for the packet in this CPU's buffer, whose slot this is. The verifier follows this function once, too.
+/// [`begin`] for the packet in this CPU's buffer and its slot, which has this index. The verifier follows this function once, too.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn smb_take_over(index: u32) -> u32 {
+extern "C" fn smb_begin(index: u32) -> u32 {
     let Some(buffer) = PIECE_BUFFER.get_ptr_mut(0) else { return 0 };
     let mut kernel = Kernel;
     let cpu = kernel.cpu();
     let Some(slot) = kernel.slot(cpu, index) else { return 0 };
     // SAFETY: the value is this CPU's own, and the caller uses neither meanwhile.
-    take_over(&mut kernel, slot, unsafe { &mut (*buffer).content });
+    begin(&mut kernel, slot, unsafe { &mut (*buffer).content });
     1
 }
 
@@ -149,11 +149,10 @@ impl Environment for Kernel {
     }
 
     #[inline(always)]
-    fn take_over(&mut self, slot: &mut Slot, content: &mut Content) {
-        // The function finds both by itself, which the compiler has to know.
-        let (slot, content) = (black_box(slot), black_box(content));
-        smb_take_over(content.slot);
-        black_box((slot, content));
+    fn begin(&mut self, slot: &mut Slot, content: &mut Content) {
+        // The function finds both by itself: the compiler has to know that others may use them.
+        let (_, content) = (black_box(slot), black_box(content));
+        smb_begin(content.slot);
     }
 
     #[inline(always)]

@@ -12,9 +12,10 @@ mod rest;
 
 use core::hint::black_box;
 
+pub use self::rest::begin;
 use self::{
     message::{message, unit},
-    rest::{begin, is_undecided, rest},
+    rest::{is_undecided, rest},
 };
 use super::{
     Environment, account, andx, checksum, datagram, heads,
@@ -108,14 +109,15 @@ fn look<E: Environment, B: Bytes + Copy>(
 ) -> Look {
     let before = evidence_of(slot);
     buffer.content.before = 0;
+    let number = |kind: Option<PieceKind>| kind.map_or(0, |kind| kind as u32);
     let kind = if slot.line.transport == TCP && heads::is_http(slot) != 0 {
-        heads::wanted(frame, slot, buffer)
+        number(heads::wanted(frame, slot, buffer))
     } else if slot.line.transport == TCP {
         segment(env, frame, slot, buffer)
     } else {
-        datagram::wanted(frame, slot, buffer)
+        number(datagram::wanted(frame, slot, buffer))
     };
-    buffer.piece.head.piece = kind.map_or(0, |kind| kind as u8);
+    buffer.piece.head.piece = kind as u8;
     if buffer.piece.head.piece != 0 {
         if u32::from(slot.stream.pieces_sent) < MAX_PIECES {
             hand_up(env, frame, slot, buffer);
@@ -201,39 +203,39 @@ fn forgotten<T>(written: &mut T) -> &mut T {
     black_box(written)
 }
 
-/// What of a segment is wanted, in this look. Where it is in its stream and how many bytes from there on are wanted goes into
-/// the head, and where to look then into the content.
+/// What of a segment is wanted, in this look: the number of a [`PieceKind`], or 0. Where it is in its stream and how many bytes from
+/// there on are wanted goes into the head, and where to look then into the content.
 #[inline(always)]
 fn segment<E: Environment, B: Bytes + Copy>(
     env: &mut E,
     frame: B,
     slot: &mut Slot,
     buffer: &mut PieceBuffer,
-) -> Option<PieceKind> {
-    let PieceBuffer { content, piece } = buffer;
+) -> u32 {
+    let PieceBuffer { content, piece } = &mut *buffer;
     if content.step == step::CHAIN {
         content.step = step::MESSAGE;
         piece.head.sequence = content.sequence.wrapping_add(content.at);
         piece.head.wanted = andx::hand_up(slot, content);
-        return Some(PieceKind::Message);
+        return PieceKind::Message as u32;
     }
     if content.step == step::BEGIN {
-        env.take_over(slot, content);
-        begin(env, slot, content);
+        env.begin(slot, content);
     }
     let content = forgotten(content);
     let continues = content.step == step::REST;
     content.step = step::MESSAGE;
     content.then = if continues { content.after } else { NOWHERE };
     if content.at >= content.payload {
-        return None;
+        return 0;
     }
     let side = content.side;
     if content.place == known_by::AHEAD {
         piece.head.sequence = content.sequence;
         // More than there is: of which message it is a part, and how long that is, is not known.
         piece.head.wanted = content.payload + 1;
-        return (u32::from(slot.stream.pieces_sent) < MAX_UNDECIDED).then_some(PieceKind::Continued);
+        let is_room = u32::from(slot.stream.pieces_sent) < MAX_UNDECIDED;
+        return if is_room { PieceKind::Continued as u32 } else { 0 };
     }
     let undecided = continues && is_undecided(slot, side);
     let looks = undecided || !continues;
@@ -259,9 +261,39 @@ fn segment<E: Environment, B: Bytes + Copy>(
         if !frame.copy::<MESSAGE_START_CAPACITY>(at, bytes, into as usize, have) {
             content.then = NOWHERE;
             place::lose(slot, side);
-            return None;
+            return 0;
         }
     }
+    (content.have, content.into, content.known) = (have as u16, into as u16, 0);
+    if chained {
+        content.known |= CHAINED;
+    }
+    if continues {
+        content.known |= CONTINUES;
+    }
+    if undecided {
+        content.known |= STILL_UNDECIDED;
+    }
+    judge(env, slot, forgotten(buffer))
+}
+
+/// In [`Content::known`]: the message is a later one of a compound.
+const CHAINED: u32 = 1 << 0;
+
+/// In it: it is the rest of a message that began in an earlier segment.
+const CONTINUES: u32 = 1 << 1;
+
+/// In it: of that message it is not known yet whether it is evidence.
+const STILL_UNDECIDED: u32 = 1 << 2;
+
+/// What of a message is wanted whose start was copied: the number of a [`PieceKind`], or 0.
+#[inline(always)]
+fn judge<E: Environment>(env: &mut E, slot: &mut Slot, buffer: &mut PieceBuffer) -> u32 {
+    let PieceBuffer { content, piece } = buffer;
+    let have = least(content.have.into(), MESSAGE_START_LEN as u32);
+    let (into, flags) = (u32::from(content.into), content.known);
+    let (chained, continues) = (flags & CHAINED != 0, flags & CONTINUES != 0);
+    let undecided = flags & STILL_UNDECIDED != 0;
     let start = MessageStart { bytes: &piece.bytes, have, into };
     let head = &mut piece.head;
     head.sequence = content.sequence.wrapping_add(content.at);
@@ -282,7 +314,7 @@ fn segment<E: Environment, B: Bytes + Copy>(
         }
         kind
     };
-    (head.wanted != 0).then_some(kind)
+    if head.wanted != 0 { kind as u32 } else { 0 }
 }
 
 /// Opens the range of a side's stream that is wanted; more of it is awaited unless it is `complete`.

@@ -2,7 +2,7 @@
 
 use core::ops::{Deref, DerefMut};
 
-use super::{handover::take_over, kept::Kept};
+use super::{capture::begin, kept::Kept};
 use crate::{
     block::BlockEntry,
     counter::Counter,
@@ -43,13 +43,13 @@ pub trait Environment {
         of_pipe(start, at, length)
     }
 
-    /// [`take_over`] for a packet whose slot, which is in this CPU's memory, and content are given.
+    /// [`begin`].
     #[inline(always)]
-    fn take_over(&mut self, slot: &mut Slot, content: &mut Content)
+    fn begin(&mut self, slot: &mut Slot, content: &mut Content)
     where
         Self: Sized,
     {
-        take_over(self, slot, content);
+        begin(self, slot, content);
     }
 
     /// Which [`feature`](crate::settings::feature)s are on.

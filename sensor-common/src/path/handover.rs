@@ -35,7 +35,7 @@ pub(super) fn note_syn<E: Environment>(env: &mut E, slot: u32, packet: &Packet) 
 
 /// Takes over what another CPU knows of the stream of a packet, if it looked at it last.
 #[inline(always)]
-pub fn take_over<E: Environment>(env: &mut E, slot: &mut Slot, content: &mut Content) {
+pub(super) fn take_over<E: Environment>(env: &mut E, slot: &mut Slot, content: &mut Content) {
     let own = env.cpu().wrapping_add(1);
     let last = env.becomes_reader(entry(content.slot, content.side), own);
     if last != own

@@ -4,7 +4,7 @@ use super::{MAX_UNDECIDED, leave, step};
 use crate::{
     evidence::{CONTENT, MessageStart, UNDECIDED},
     path::place::{self, known_by, of_side},
-    path::{Environment, andx},
+    path::{Environment, andx, handover},
     payload::Content,
     slot::{PAST_SET_UP, PartialHeader, Slot, bit, content_bit},
     smb::SMB2,
@@ -23,9 +23,11 @@ pub(super) const fn not_sent(partial: &PartialHeader) -> u32 {
     (partial.of & PartialHeader::CHAINED) as u32
 }
 
-/// Where to look first: at the rest of a message that is awaited, unless the segment begins with a message.
+/// Where to look first: at the rest of a message that is awaited, unless the segment begins with a message. The slot is in this
+/// CPU's memory.
 #[inline(always)]
-pub(super) fn begin<E: Environment>(env: &mut E, slot: &mut Slot, content: &mut Content) {
+pub fn begin<E: Environment>(env: &mut E, slot: &mut Slot, content: &mut Content) {
+    handover::take_over(env, slot, content);
     content.step = step::MESSAGE;
     if content.rpc != 0 && content.opening == 0 {
         content.at = 0;
