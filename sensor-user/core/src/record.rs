@@ -46,7 +46,7 @@ pub struct Observation {
     /// Messages of it that could not be followed.
     pub unfollowed: Unfollowed,
     /// How far its streams were followed. Only a slot shows it, and no record.
-    pub followed: Option<Followed>,
+    pub followed: Option<StreamProgress>,
     /// Counts since the flow took its slot or was last settled.
     pub counts: Counts,
     /// Kernel ticks of the first packet.
@@ -92,7 +92,7 @@ pub struct Unfollowed {
 
 /// How far one CPU followed the messages of a flow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Followed {
+pub struct StreamProgress {
     /// In the stream of each side.
     pub sides: [Progress; 2],
     /// Bytes of the messages of both sides that were looked at, modulo 2^16.
@@ -341,7 +341,7 @@ pub fn observation(slot: &Slot) -> Result<Observation, DecodeError> {
     let reached = sides.iter().filter_map(|side| side.reached);
     let until = reached.fold(0_u16, |sum, reached| sum.wrapping_add(reached as u16));
     let looked_at = until.wrapping_sub(slot.stream.passed_over);
-    Ok(Observation { followed: Some(Followed { sides, looked_at }), ..counted(slot)? })
+    Ok(Observation { followed: Some(StreamProgress { sides, looked_at }), ..counted(slot)? })
 }
 
 /// What a record has as well.

@@ -1,4 +1,4 @@
-//! Campaigns: incidents of one external host at several sensors.
+//! Campaigns: incidents of one external host that several sensors reported.
 //!
 //! The identifier of a campaign follows from the address of the host alone, so that every reader of a stream gets the same one,
 //! even a month later.

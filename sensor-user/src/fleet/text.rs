@@ -24,7 +24,7 @@ pub(super) fn text(report: &Report) -> String {
     }
     text.push_str(&incidents(&report.incidents));
     if !report.campaigns.is_empty() {
-        text.push_str("\ncampaigns: one external host at several sensors\n");
+        text.push_str("\ncampaigns: one external host, several sensors\n");
         let header = [
             "CAMPAIGN",
             "HOST",
@@ -124,7 +124,7 @@ vienna/gate\\u{1b}[31m  alive    0.1.0    25 h  lan0        0    0     5 s ago
 
 incidents since 2023-11-13T22:13:20.000Z: 1 critical, 2 high, 0 medium, 1 low; 3 open
 
-campaigns: one external host at several sensors
+campaigns: one external host, several sensors
 CAMPAIGN        HOST     SEVERITY  INCIDENTS  OPEN  FIRST SEEN (UTC)          LAST SEEN (UTC)           SENSORS
 c-cc005f7d5d94  8.8.4.4  critical  2          1     2023-11-14T22:13:20.000Z  2023-11-14T22:13:23.000Z  graz/a, vienna/gate\\u{1b}[31m
 

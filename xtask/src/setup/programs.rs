@@ -76,6 +76,11 @@ pub(super) const OPTIONAL: &[Program] = &[
         packages: ["rclone", "rclone", "rclone", "rclone"],
     },
     Program {
+        name: "tshark",
+        purpose: "reads captures and recordings in the tests that compare",
+        packages: ["tshark", "wireshark-cli", "wireshark-cli", "wireshark"],
+    },
+    Program {
         name: "curl",
         purpose: "WebDAV client in the tests of log-ons over HTTP, run in namespaces only",
         packages: ["curl", "curl", "curl", "curl"],

@@ -6,7 +6,7 @@ use sensor_common::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Counts, Followed, Observation, Progress};
+use crate::record::{Counts, Observation, Progress, StreamProgress};
 
 /// Bytes of the shortest message: a session header and a header of SMB 1 (RFC 1002 4.3.1, MS-CIFS 2.2.3.1).
 const SHORTEST_MESSAGE: i32 = 4 + 32;
@@ -76,7 +76,7 @@ struct SlotCounters {
     counts: Counts,
     /// How far the streams were followed up to these counts, if that is known.
     #[serde(skip)]
-    followed: Option<Followed>,
+    followed: Option<StreamProgress>,
 }
 
 impl SlotCounters {

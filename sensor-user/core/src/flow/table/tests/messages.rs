@@ -11,7 +11,7 @@ use sensor_dissect::stream::Checksum;
 use super::{super::MAX_READERS, bench::*, stored::restarted};
 use crate::{
     level::EvidenceLevel,
-    record::{Followed, Observation, Piece, Progress, Unfollowed},
+    record::{Observation, Piece, Progress, StreamProgress, Unfollowed},
     view::OtherProtocol,
 };
 
@@ -102,20 +102,20 @@ fn connection_with_as_many_pieces_as_the_kernel_hands_up_is_incomplete() {
 
 /// How far a CPU followed the client's stream: it saw it up to one sequence number, and followed its messages up to another one;
 /// those that it looked at have so many bytes.
-const fn followed(seen: u32, reached: Option<u32>, looked_at: u16) -> Followed {
+const fn followed(seen: u32, reached: Option<u32>, looked_at: u16) -> StreamProgress {
     let client = Progress { seen, next: reached, begun: false, gap: false, first: None, reached };
     let server = Progress { seen: 0, next: None, begun: false, gap: false, first: None, reached: None };
-    Followed { sides: [client, server], looked_at }
+    StreamProgress { sides: [client, server], looked_at }
 }
 
 /// The same where a part of the header of the next message was seen.
-const fn begun(mut followed: Followed) -> Followed {
+const fn begun(mut followed: StreamProgress) -> StreamProgress {
     followed.sides[0].begun = true;
     followed
 }
 
 /// The same on the CPU that saw the SYN before the first byte.
-const fn from(first: u32, mut followed: Followed) -> Followed {
+const fn from(first: u32, mut followed: StreamProgress) -> StreamProgress {
     let client = &mut followed.sides[0];
     client.first = Some(first);
     if client.reached.is_none() {
@@ -125,7 +125,7 @@ const fn from(first: u32, mut followed: Followed) -> Followed {
 }
 
 /// A connection that ended, of which a message was read, and how far each CPU followed the client's stream.
-fn ended_on_cpus(of: &[Followed]) -> Bench {
+fn ended_on_cpus(of: &[StreamProgress]) -> Bench {
     let mut bench = Bench::new();
     bench.opened(&seen(OPEN, [2, 1], at(1)), at(1));
     bench.message(Side::Local, 1, &logon("alice", 1), at(1));
@@ -239,7 +239,7 @@ fn directions_on_a_cpu_each_are_followed_by_that_cpu() {
             first: None,
             reached: Some(900),
         };
-        let followed = Some(Followed { sides: [side; 2], looked_at: 7 });
+        let followed = Some(StreamProgress { sides: [side; 2], looked_at: 7 });
         bench.swept(&Observation { cpu, followed, ..slot }, at(2));
     }
     assert!(bench.advance(at(6)).contains(&Did::Closed));
